@@ -54,24 +54,22 @@ type Server struct {
 // server on this machine.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	s, err := start(t, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func start(t testing.TB, opts ...Option) (*Server, error) {
 	// The folder's name is short because the path of a unix socket must be.
 	dir, err := os.MkdirTemp("", "mysqltest-")
 	if err != nil {
-		return nil, fmt.Errorf("create a folder for mysqld: %w", err)
+		t.Fatalf("create a folder for mysqld: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s, err := Launch(t.Context(), dir, opts...)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
+	s.endWith(t)
+	return s
+}
+
+// endWith closes the server when the test ends.
+func (s *Server) endWith(t testing.TB) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("end of the error log of %s (port %d):\n%s", s.Name, s.Port, s.ErrorLog())
@@ -80,7 +78,6 @@ func start(t testing.TB, opts ...Option) (*Server, error) {
 			t.Errorf("close %s: %v", s.Name, err)
 		}
 	})
-	return s, nil
 }
 
 // Launch starts an instance in a new folder of its own below dir and returns when it answers. Whoever called it must
