@@ -1,0 +1,59 @@
+// Package history records what happened to a cluster: typed events that the
+// parts of baton hand to a [Recorder], kept by a [Store] as one line of JSON
+// each, in the order they were recorded, through restarts of the daemon.
+package history
+
+import "time"
+
+// A Kind names what happened. The names are part of the output of
+// `baton events` and stay.
+type Kind string
+
+// The kinds of events.
+const (
+	DaemonStarted     Kind = "daemon-started"
+	DaemonStopped     Kind = "daemon-stopped"
+	ConfigReloaded    Kind = "config-reloaded"
+	InstanceProblem   Kind = "instance-problem"   // an instance can't take part, with the reason and the mend
+	InstanceRecovered Kind = "instance-recovered" // the problem is gone
+	SourceConnected   Kind = "source-connected"
+	SourceLost        Kind = "source-lost"    // the stream broke; baton connects again by itself
+	SourceStopped     Kind = "source-stopped" // the stream can't go on before the cause is mended
+	RelayRecovered    Kind = "relay-recovered"
+	RelayFailed       Kind = "relay-failed" // nothing more can be made durable for now
+	RelayPurged       Kind = "relay-purged"
+	FollowerStarted   Kind = "follower-started"
+	FollowerStopped   Kind = "follower-stopped" // the applier met something that it doesn't pass over
+	FollowerLost      Kind = "follower-lost"    // its connection broke; baton connects again by itself
+	FollowerPaused    Kind = "follower-paused"
+	FollowerResumed   Kind = "follower-resumed"
+	TransactionSkip   Kind = "transaction-skipped" // an operator had a transaction left out
+	EventsDropped     Kind = "events-dropped"      // the disk didn't keep up: so many events stand in the log only
+)
+
+// A Level says whom an event is for.
+type Level string
+
+// The levels of events, those of the log.
+const (
+	Info  Level = "info"
+	Warn  Level = "warn"  // something is wrong and baton deals with it
+	Error Level = "error" // something is wrong and waits for an operator
+)
+
+// An Event is one thing that happened.
+type Event struct {
+	Seq      uint64    `json:"seq"`                // set by the Store: +1 an event, through restarts
+	Time     time.Time `json:"time"`               // set by the Store when zero
+	Level    Level     `json:"level"`              // Info when empty
+	Kind     Kind      `json:"kind"`               //
+	Instance string    `json:"instance,omitempty"` // the name of the instance it happened to
+	GTID     string    `json:"gtid,omitempty"`     // the transaction, or GTID set, that it is about
+	Message  string    `json:"message"`            // what happened, in one line
+	Mend     string    `json:"mend,omitempty"`     // what to do about it
+}
+
+// A Recorder takes events. Record doesn't fail and doesn't wait for the disk.
+type Recorder interface {
+	Record(Event)
+}
