@@ -24,8 +24,6 @@ const (
 	MaxSeq = math.MaxInt64 - 1
 	// MaxTagLength is the length of the longest tag, in bytes.
 	MaxTagLength = 32
-
-	uuidTextLength = 36
 )
 
 // ErrMalformed is wrapped by every error about a text or an encoding that the server would not accept either.
@@ -34,31 +32,58 @@ var ErrMalformed = errors.New("malformed")
 // UUID is the server_uuid (or group name) under which transactions are numbered.
 type UUID [16]byte
 
-// ParseUUID reads the 36-character form, in either case.
+// ParseUUID reads a UUID as the server does: 36 characters with hyphens, which may stand in braces, or 32 without, in either case.
 func ParseUUID(s string) (UUID, error) {
 	var u UUID
-	if len(s) != uuidTextLength || !u.decode(s) {
+	if n := u.decode(s); n == 0 || n != len(s) {
 		return UUID{}, fmt.Errorf("%w UUID %s", ErrMalformed, quote(s))
 	}
 	return u, nil
 }
 
-// decode reads the first 36 bytes of s, which must be that long.
-func (u *UUID) decode(s string) bool {
-	var digits [32]byte
-	n := 0
-	for i := range uuidTextLength {
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (s[i] == '-') {
-			return false
+// decode reads the UUID at the beginning of s and returns its length there, 0 if there is none.
+func (u *UUID) decode(s string) int {
+	if strings.HasPrefix(s, "{") {
+		if n := u.decodeDigits(s[1:], true); n > 0 && strings.HasPrefix(s[1+n:], "}") {
+			return n + 2
 		}
-		if !dash {
-			digits[n] = s[i]
-			n++
-		}
+		return 0
 	}
-	_, err := hex.Decode(u[:], digits[:])
-	return err == nil
+	// The ninth character tells the two forms apart.
+	return u.decodeDigits(s, len(s) > 8 && s[8] == '-')
+}
+
+func (u *UUID) decodeDigits(s string, hyphens bool) int {
+	pos := 0
+	for i := range u {
+		if hyphens && (i == 4 || i == 6 || i == 8 || i == 10) {
+			if pos >= len(s) || s[pos] != '-' {
+				return 0
+			}
+			pos++
+		}
+		if pos+2 > len(s) {
+			return 0
+		}
+		high, low := hexDigit(s[pos]), hexDigit(s[pos+1])
+		if high > 15 || low > 15 {
+			return 0
+		}
+		u[i] = high<<4 | low
+		pos += 2
+	}
+	return pos
+}
+
+// hexDigit returns the value of a digit, and more than 15 for what is none.
+func hexDigit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return c | 0x20 - 'a' + 10
+	}
+	return math.MaxUint8
 }
 
 // String returns the 36-character form in lower case.
@@ -155,8 +180,7 @@ func Parse(s string) (GTID, error) {
 	if !p.accept(':') {
 		return GTID{}, p.fail("GTID", "a colon")
 	}
-	p.skipSpace()
-	if tag, ok := p.tag(); ok && tag != "" {
+	if tag, ok := p.tag(); ok {
 		g.Source.Tag = tag
 		if !p.accept(':') {
 			return GTID{}, p.fail("GTID", "a colon")

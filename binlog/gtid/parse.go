@@ -2,7 +2,6 @@ package gtid
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -10,12 +9,16 @@ import (
 // whiteSpace is what C's isspace accepts, and so the server.
 const whiteSpace = " \t\n\v\f\r"
 
-// ParseSet reads a GTID set as the server does (GTID_SUBSET, gtid_purged, CHANGE REPLICATION SOURCE): white space and line
-// breaks, empty parts between commas, UUIDs and tags in either case, sources in any order and more than once, intervals in any
-// order and overlapping, intervals that end before they begin (these are empty), numbers in decimal, 0x hexadecimal and 0 octal.
+// ParseSet reads a GTID set as the server's GTID_SUBTRACT and GTID_SUBSET do: white space and line breaks, empty parts between
+// commas, UUIDs and tags in either case, UUIDs with hyphens, without, or with hyphens in braces, sources in any order and more
+// than once, intervals in any order and overlapping, and intervals that end before they begin, which are empty.
 //
 // A tag applies to the intervals after it, up to the next tag or the end of that UUID's part: "uuid:1-3:tag:4-5:7" is
 // uuid:1-3 and uuid:tag:4-5:7. A leading plus sign belongs to gtid_purged, not to the set, and is refused.
+//
+// Servers don't agree among themselves on everything: up to 9.5, and in gtid_purged and gtid_next later too, 010 is 8 and 0x10
+// is 16, while GTID_SUBTRACT of 9.7 takes 010 for 10. A number with a leading zero is therefore refused here, as is what only
+// the older reader takes: signs, an interval without an end, white space for a tag. No server writes any of these.
 func ParseSet(s string) (Set, error) {
 	p := parser{text: s}
 	c := make(collector)
@@ -99,74 +102,39 @@ func (p *parser) skipSpace() {
 }
 
 func (p *parser) uuid(u *UUID) bool {
-	if len(p.rest()) < uuidTextLength || !u.decode(p.rest()) {
-		return false
-	}
-	p.pos += uuidTextLength
-	return true
+	n := u.decode(p.rest())
+	p.pos += n
+	return n > 0
 }
 
-// tag reads what stands before the next colon, comma or end if it is a tag, or else moves nothing. White space alone counts as
-// the empty tag: the server returns to untagged intervals there.
+// tag reads what stands between a colon and the next colon, comma or end if it is a tag, or else moves nothing.
 func (p *parser) tag() (string, bool) {
 	begin := p.pos
 	p.skipSpace()
 	tag := p.rest()[:tagLength(p.rest())]
 	p.pos += len(tag)
 	p.skipSpace()
-	if p.pos == begin || !p.done() && !p.at(':') && !p.at(',') {
+	if tag == "" || !p.done() && !p.at(':') && !p.at(',') {
 		p.pos = begin
 		return "", false
 	}
 	return strings.ToLower(tag), true
 }
 
-// seq reads a sequence number as C's strtoll with base 0 does, which is what the server calls: no digits at all are 0.
+// seq reads a number of at most MaxSeq, or else moves nothing but past white space.
 func (p *parser) seq() (int64, bool) {
-	begin := p.pos
 	p.skipSpace()
-	negative := p.at('-')
-	if negative || p.at('+') {
-		p.pos++
+	rest := p.rest()
+	n := 0
+	for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
+		n++
 	}
-	base, digits := uint64(10), p.rest()
-	if len(digits) > 2 && digits[0] == '0' && digits[1]|0x20 == 'x' && digitValue(digits[2]) < 16 {
-		base = 16
-		p.pos += 2
-	} else if strings.HasPrefix(digits, "0") {
-		base = 8
-	}
-	value, any := uint64(0), false
-	for ; !p.done() && digitValue(p.text[p.pos]) < base; p.pos++ {
-		any = true
-		if value <= math.MaxInt64 {
-			// Above that the number is refused anyway, and one more digit could overflow.
-			if value > math.MaxInt64/base {
-				value = math.MaxInt64 + 1
-			} else {
-				value = value*base + digitValue(p.text[p.pos])
-			}
-		}
-	}
-	if !any {
-		p.pos = begin
-		return 0, true
-	}
-	if value > MaxSeq || negative && value > 0 {
-		p.pos = begin
+	value, err := strconv.ParseInt(rest[:n], 10, 64)
+	if err != nil || value > MaxSeq || n > 1 && rest[0] == '0' {
 		return 0, false
 	}
-	return int64(value), true
-}
-
-func digitValue(c byte) uint64 {
-	switch {
-	case c >= '0' && c <= '9':
-		return uint64(c - '0')
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return uint64(c|0x20-'a') + 10
-	}
-	return math.MaxUint64
+	p.pos += n
+	return value, true
 }
 
 func (p *parser) fail(what, expected string) error {
