@@ -1,0 +1,200 @@
+package admin
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/batondb/baton/binlog/gtid"
+)
+
+// Text is a string that is null in JSON when it is empty: unknown or none.
+type Text string
+
+// MarshalJSON implements [json.Marshaler].
+func (t Text) MarshalJSON() ([]byte, error) {
+	if t == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(t))
+}
+
+// Status is what `baton status` shows. Pointers are nil, and Texts empty, where
+// a thing is unknown or doesn't apply; both are null in JSON.
+type Status struct {
+	Cluster    string     `json:"cluster"`
+	Epoch      int64      `json:"epoch"`
+	Leader     Text       `json:"leader"` // the instance's name
+	Durability Durability `json:"durability"`
+	Source     Source     `json:"source"`
+	Relay      Relay      `json:"relay"`
+	Instances  []Instance `json:"instances"` // as in the configuration
+	Forecast   Forecast   `json:"forecast"`
+	Daemon     Daemon     `json:"daemon"`
+	Time       time.Time  `json:"time"` // when this was so
+}
+
+// The states of durability.
+const (
+	Protected   = "protected"   // a commit on the leader waits until it is in the relay
+	Unprotected = "unprotected" // it doesn't
+)
+
+// Durability is what a commit on the leader can rely on.
+type Durability struct {
+	Mode  Text       `json:"mode"`  // as configured: strict, balanced, async
+	State Text       `json:"state"` // Protected or Unprotected
+	Since *time.Time `json:"since"` // of State
+}
+
+// The states of the source.
+const (
+	SourceConnected  = "connected"
+	SourceConnecting = "connecting" // not connected; baton tries by itself
+	SourceStopped    = "stopped"    // not connected; waits for the operator
+)
+
+// Source is the binlog stream from the leader.
+type Source struct {
+	State Text       `json:"state"`
+	Since *time.Time `json:"since"` // of State
+	Error Text       `json:"error"` // why it isn't connected
+	Mend  Text       `json:"mend"`
+	// Connects counts the connections made since the daemon started.
+	Connects int64 `json:"connects"`
+	// Acknowledged counts the semi-sync acknowledgements sent since the daemon
+	// started.
+	Acknowledged int64 `json:"acknowledged"`
+}
+
+// Relay is the durable log.
+type Relay struct {
+	Received *gtid.Set `json:"received"`
+	Durable  *gtid.Set `json:"durable"`
+	Bytes    int64     `json:"bytes"`    // on disk
+	Segments int       `json:"segments"` // number of them
+	// Purged is what the relay no longer holds.
+	Purged *gtid.Set `json:"purged"`
+	// Oldest is when the oldest segment was begun.
+	Oldest *time.Time `json:"oldest"`
+	// Error is why nothing can be made durable, since FailedSince.
+	Error       Text       `json:"error"`
+	Mend        Text       `json:"mend"`
+	FailedSince *time.Time `json:"failed_since"`
+	// Fsyncs counts the fsyncs since the daemon started, FsyncSeconds is the
+	// time all of them took.
+	Fsyncs       int64   `json:"fsyncs"`
+	FsyncSeconds float64 `json:"fsync_seconds"`
+	// Transactions and WrittenBytes count what was appended since the daemon
+	// started.
+	Transactions int64 `json:"transactions"`
+	WrittenBytes int64 `json:"written_bytes"`
+}
+
+// The roles of an instance.
+const (
+	Leader   = "leader"
+	Follower = "follower"
+)
+
+// The states of an instance. A leader is Streaming while the source is
+// connected, Stopped when the source waits for an operator, else Unreachable.
+const (
+	Streaming   = "streaming"
+	CatchingUp  = "catching-up"
+	Paused      = "paused"  // by an operator
+	Stopped     = "stopped" // by an error that waits for an operator
+	Unreachable = "unreachable"
+	Quarantined = "quarantined"
+	NeedsSeed   = "needs-seed" // what it lacks is gone from the relay and the leader
+)
+
+// States returns the states of an instance, the healthy ones first.
+func States() []string {
+	return []string{Streaming, CatchingUp, Paused, Stopped, Unreachable, Quarantined, NeedsSeed}
+}
+
+// The modes of an applier.
+const (
+	PerTransaction = "per-transaction"
+	Batch          = "batch"
+)
+
+// Instance is one MySQL server of the cluster.
+type Instance struct {
+	Name         string    `json:"name"`
+	Address      string    `json:"address"`
+	Role         string    `json:"role"`  // Leader or Follower
+	State        string    `json:"state"` // one of States
+	GTIDExecuted *gtid.Set `json:"gtid_executed"`
+	// LagSeconds is how long ago the oldest transaction that the follower lacks
+	// was committed on the leader; 0 when it lacks none that is in the relay.
+	LagSeconds *float64 `json:"lag_seconds"`
+	// BehindTransactions is how many transactions of the relay it lacks.
+	BehindTransactions *int64 `json:"behind_transactions"`
+	// Mode is how a follower is applied to: PerTransaction or Batch.
+	Mode Text `json:"mode"`
+	// Errant are the transactions that it has and neither leader nor relay has;
+	// empty when there are none.
+	Errant *gtid.Set `json:"errant"`
+	// Error is what keeps it from taking part, Mend what to do about it.
+	Error Text `json:"error"`
+	Mend  Text `json:"mend"`
+	// FailedGTID and FailedTable say at which transaction it stopped.
+	FailedGTID  Text `json:"failed_gtid"`
+	FailedTable Text `json:"failed_table"`
+	// Since is when State began.
+	Since *time.Time `json:"since"`
+	// AppliedPerSecond is the number of transactions applied to it a second,
+	// over the last few seconds.
+	AppliedPerSecond *float64 `json:"applied_per_second"`
+	// Applied counts the transactions applied to it since the daemon started.
+	Applied int64 `json:"applied"`
+	// Retried counts the transactions that had to be applied again after a
+	// passing error, since the daemon started.
+	Retried int64 `json:"retried"`
+	// Version is the server's, such as "9.7.4".
+	Version Text `json:"version"`
+}
+
+// Forecast is what a failover now would do.
+type Forecast struct {
+	Candidate Text      `json:"candidate"`  // the instance that would be promoted
+	WouldLose *int64    `json:"would_lose"` // transactions the leader has and the relay has not
+	Refused   []Refusal `json:"refused"`    // why not the others
+	BlockedBy Text      `json:"blocked_by"` // why none would happen
+}
+
+// Refusal is why an instance is no candidate.
+type Refusal struct {
+	Instance string `json:"instance"`
+	Reason   string `json:"reason"`
+}
+
+// Daemon is the process that answers.
+type Daemon struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+}
+
+// MarshalJSON writes lists that are empty as [], never null.
+func (s Status) MarshalJSON() ([]byte, error) {
+	type plain Status
+	if s.Instances == nil {
+		s.Instances = []Instance{}
+	}
+	if s.Forecast.Refused == nil {
+		s.Forecast.Refused = []Refusal{}
+	}
+	return json.Marshal(plain(s))
+}
+
+// Instance returns the instance of that name.
+func (s Status) Instance(name string) (Instance, bool) {
+	for _, i := range s.Instances {
+		if i.Name == name {
+			return i, true
+		}
+	}
+	return Instance{}, false
+}
