@@ -1,0 +1,148 @@
+package mysql
+
+import (
+	"strings"
+	"time"
+
+	"github.com/batondb/baton/binlog/gtid"
+)
+
+// Facts is what a server said of itself at one moment. A value that the server
+// doesn't have, since its version has dropped it or doesn't know it yet, is the
+// zero value; where that is not what the server then does, the field says so.
+type Facts struct {
+	At      time.Time // when it was read, by this machine's clock
+	Version Version
+	Account string // the account that the server took us for, as `user`@`host`
+
+	ServerUUID string
+	ServerID   uint32
+
+	GTIDMode          string // ON, ON_PERMISSIVE, OFF_PERMISSIVE or OFF
+	EnforceGTID       bool   // enforce_gtid_consistency=ON
+	GTIDExecuted      gtid.Set
+	GTIDPurged        gtid.Set
+	LogBin            bool
+	LogReplicaUpdates bool
+	BinlogFormat      string // ROW where the server knows no other
+	BinlogRowImage    string // FULL, MINIMAL or NOBLOB
+	BinlogRowMetadata string // FULL or MINIMAL
+	BinlogChecksum    string // CRC32 or NONE
+	// BinlogRetention is the age at which the server removes binlogs; 0 if it
+	// keeps them.
+	BinlogRetention time.Duration
+
+	ReadOnly      bool
+	SuperReadOnly bool
+	// PersistedLoad tells whether the server reads at its start what SET PERSIST
+	// wrote (persisted_globals_load).
+	PersistedLoad bool
+
+	SyncBinlog       int64
+	FlushLogAtCommit int64 // innodb_flush_log_at_trx_commit
+
+	MaxAllowedPacket    int64 // bytes
+	LowerCaseTableNames int
+
+	Clock    Clock
+	Uptime   time.Duration
+	Channels []Channel // replication channels that are configured, running or not
+	SemiSync SemiSync
+	Grants   Grants
+	// Unasked holds what the server refused to tell, by subject.
+	Unasked map[string]*Fault
+}
+
+// A Clock is how far a server's clock is from this machine's.
+type Clock struct {
+	Offset time.Duration // the server's minus ours; positive when the server's is ahead
+	Error  time.Duration // Offset is true to ± this: half of the round trip
+}
+
+// Beyond tells whether the clocks surely differ by more than d.
+func (c Clock) Beyond(d time.Duration) bool { return c.Offset.Abs()-c.Error > d }
+
+// SemiSync is the state of the semi-synchronous plugins.
+type SemiSync struct {
+	Source, Replica               bool // the plugins are loaded
+	SourceEnabled, ReplicaEnabled bool
+	SourceActive                  bool // Rpl_semi_sync_source_status: commits wait for an acknowledgement now
+	SourceClients                 int  // no evidence that anybody is there: it stays up after a disconnect
+	SourceTimeout                 time.Duration
+	OldNames                      bool // the plugins are those of MySQL before 8.0.26, rpl_semi_sync_master and _slave
+}
+
+// variableNames are those that Inspect asks for. A name that a server doesn't
+// have is not in its answer.
+var variableNames = []string{
+	"version", "version_comment", "server_uuid", "server_id",
+	"gtid_mode", "enforce_gtid_consistency", "log_bin", "log_replica_updates", "log_slave_updates",
+	"binlog_format", "binlog_row_image", "binlog_row_metadata", "binlog_checksum",
+	"binlog_expire_logs_seconds", "binlog_expire_logs_auto_purge", "expire_logs_days",
+	"read_only", "super_read_only", "persisted_globals_load",
+	"sync_binlog", "innodb_flush_log_at_trx_commit", "max_allowed_packet", "lower_case_table_names",
+	"rpl_semi_sync_source_enabled", "rpl_semi_sync_source_timeout", "rpl_semi_sync_replica_enabled",
+	"rpl_semi_sync_master_enabled", "rpl_semi_sync_master_timeout", "rpl_semi_sync_slave_enabled",
+}
+
+// statusNames are the status variables that Inspect asks for.
+var statusNames = []string{
+	"Uptime",
+	"Rpl_semi_sync_source_status", "Rpl_semi_sync_source_clients",
+	"Rpl_semi_sync_master_status", "Rpl_semi_sync_master_clients",
+}
+
+// setVariables fills in what SHOW GLOBAL VARIABLES answered.
+func (f *Facts) setVariables(v values) {
+	f.Version = ParseVersion(v["version"], v["version_comment"])
+	f.ServerUUID = v["server_uuid"]
+	f.ServerID = uint32(v.integer("server_id"))
+	f.GTIDMode = strings.ToUpper(v["gtid_mode"])
+	f.EnforceGTID = v.on("enforce_gtid_consistency")
+	f.LogBin = v.on("log_bin")
+	f.LogReplicaUpdates = v.on("log_replica_updates") || v.on("log_slave_updates")
+	f.BinlogFormat = strings.ToUpper(v["binlog_format"])
+	if _, known := v["binlog_format"]; !known {
+		f.BinlogFormat = "ROW"
+	}
+	f.BinlogRowImage = strings.ToUpper(v["binlog_row_image"])
+	f.BinlogRowMetadata = strings.ToUpper(v["binlog_row_metadata"])
+	f.BinlogChecksum = strings.ToUpper(v["binlog_checksum"])
+	f.BinlogRetention = v.seconds("binlog_expire_logs_seconds")
+	if f.BinlogRetention == 0 {
+		f.BinlogRetention = 24 * time.Hour * time.Duration(v.integer("expire_logs_days"))
+	}
+	if purges, known := v["binlog_expire_logs_auto_purge"]; known && !isOn(purges) {
+		f.BinlogRetention = 0
+	}
+	f.ReadOnly, f.SuperReadOnly = v.on("read_only"), v.on("super_read_only")
+	f.PersistedLoad = v.on("persisted_globals_load")
+	f.SyncBinlog = v.integer("sync_binlog")
+	f.FlushLogAtCommit = v.integer("innodb_flush_log_at_trx_commit")
+	f.MaxAllowedPacket = v.integer("max_allowed_packet")
+	f.LowerCaseTableNames = int(v.integer("lower_case_table_names"))
+	f.SemiSync = semiSyncOf(v)
+}
+
+func semiSyncOf(v values) SemiSync {
+	var s SemiSync
+	source, replica := "rpl_semi_sync_source", "rpl_semi_sync_replica"
+	if _, old := v["rpl_semi_sync_master_enabled"]; old {
+		source, s.OldNames = "rpl_semi_sync_master", true
+	}
+	if _, old := v["rpl_semi_sync_slave_enabled"]; old {
+		replica, s.OldNames = "rpl_semi_sync_slave", true
+	}
+	_, s.Source = v[source+"_enabled"]
+	_, s.Replica = v[replica+"_enabled"]
+	s.SourceEnabled, s.ReplicaEnabled = v.on(source+"_enabled"), v.on(replica+"_enabled")
+	s.SourceTimeout = time.Duration(v.integer(source+"_timeout")) * time.Millisecond
+	return s
+}
+
+// setStatus fills in what SHOW GLOBAL STATUS answered, whose names vary in case.
+func (f *Facts) setStatus(v values) {
+	f.Uptime = v.seconds("uptime")
+	f.SemiSync.SourceActive = v.on("rpl_semi_sync_source_status") || v.on("rpl_semi_sync_master_status")
+	f.SemiSync.SourceClients = int(max(v.integer("rpl_semi_sync_source_clients"), v.integer("rpl_semi_sync_master_clients")))
+}

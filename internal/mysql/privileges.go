@@ -1,0 +1,94 @@
+package mysql
+
+import "strings"
+
+const grantOption = "GRANT OPTION"
+
+// A Privilege is one that baton's account needs ON *.*.
+type Privilege struct {
+	Name string
+	For  string // what it is for, after "needed to"
+	// Required tells whether baton can't replicate at all without it. Without
+	// one of the others it can, until a transaction of the kind named in For
+	// comes along and stops the follower.
+	Required bool
+	since    [3]int // first version that has it; zero for all
+	until    [3]int // first version that hasn't it any more; zero for none
+}
+
+// Privileges returns what baton's account needs on a server of that version,
+// and no more.
+func Privileges(v Version) []Privilege {
+	var needed []Privilege
+	for _, p := range allPrivileges() {
+		if v.AtLeast(p.since[0], p.since[1], p.since[2]) &&
+			(p.until == [3]int{} || !v.AtLeast(p.until[0], p.until[1], p.until[2])) {
+			needed = append(needed, p)
+		}
+	}
+	return needed
+}
+
+// Grant returns the statement that grants an account, written as `user`@`host`,
+// all that baton needs on a server of that version.
+func Grant(v Version, account string) string { return grantOf(Privileges(v), account) }
+
+func grantOf(privileges []Privilege, account string) string {
+	var names []string
+	option := ""
+	for _, p := range privileges {
+		if p.Name == grantOption {
+			option = " WITH " + grantOption
+			continue
+		}
+		names = append(names, p.Name)
+	}
+	if len(names) == 0 {
+		names = []string{"USAGE"}
+	}
+	return "GRANT " + strings.Join(names, ", ") + " ON *.* TO " + account + option
+}
+
+func allPrivileges() []Privilege {
+	const (
+		tables   = "replay DDL on tables"
+		accounts = "replay account statements"
+		routines = "replay DDL on views, routines, triggers and events"
+	)
+	return []Privilege{
+		{Name: "REPLICATION SLAVE", For: "read the leader's binlog", Required: true},
+		{Name: "REPLICATION CLIENT", For: "see replication channels and binlogs", Required: true},
+		{Name: "SELECT", For: "find tables that replication can't address, and read baton's own tables", Required: true},
+		{Name: "REPLICATION_APPLIER", For: "apply rows (BINLOG)", Required: true},
+		{Name: "SESSION_VARIABLES_ADMIN", For: "apply under the session context of each transaction", Required: true},
+		{Name: "CONNECTION_ADMIN", For: "write to followers that are read_only", Required: true},
+		{Name: "SYSTEM_VARIABLES_ADMIN", For: "set read_only, semi-sync and gtid_purged", Required: true},
+		{Name: "INSERT", For: "write baton's own tables", Required: true},
+		{Name: "UPDATE", For: "write baton's own tables", Required: true},
+		{Name: "DELETE", For: "write baton's own tables", Required: true},
+		{Name: "CREATE", For: tables, Required: true},
+		{Name: "DROP", For: tables, Required: true},
+		{Name: "ALTER", For: tables, Required: true},
+		{Name: "INDEX", For: tables, Required: true},
+		{Name: "REFERENCES", For: tables, Required: true},
+		{Name: "PROCESS", For: "see the connections of a leader that is fenced"},
+		{Name: "PERSIST_RO_VARIABLES_ADMIN", For: "have every server start fenced (SET PERSIST_ONLY super_read_only)"},
+		{Name: "CREATE VIEW", For: routines},
+		{Name: "CREATE ROUTINE", For: routines},
+		{Name: "ALTER ROUTINE", For: routines},
+		{Name: "EVENT", For: routines},
+		{Name: "TRIGGER", For: routines},
+		{Name: "SET_USER_ID", For: "replay what has another definer", until: [3]int{8, 2, 0}},
+		{Name: "SET_ANY_DEFINER", For: "replay what has another definer", since: [3]int{8, 2, 0}},
+		{Name: "ALLOW_NONEXISTENT_DEFINER", For: "replay what has a definer that is gone", since: [3]int{8, 2, 0}},
+		{Name: "CREATE TABLESPACE", For: "replay DDL on tablespaces"},
+		{Name: "RELOAD", For: "replay FLUSH statements"},
+		{Name: "XA_RECOVER_ADMIN", For: "find XA transactions that were left prepared"},
+		{Name: "CREATE USER", For: accounts},
+		{Name: "CREATE ROLE", For: accounts},
+		{Name: "DROP ROLE", For: accounts},
+		{Name: "ROLE_ADMIN", For: accounts},
+		{Name: "SYSTEM_USER", For: "replay statements on accounts that have SYSTEM_USER, and end their connections"},
+		{Name: grantOption, For: "replay GRANT and REVOKE"},
+	}
+}

@@ -1,0 +1,80 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/batondb/baton/binlog/gtid"
+)
+
+// A Querier is a *sql.DB or a *sql.Conn.
+type Querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// GTIDExecuted returns the server's gtid_executed. Its errors wrap a [*Fault],
+// as those of the other functions of this file.
+func GTIDExecuted(ctx context.Context, q Querier) (gtid.Set, error) {
+	return readSet(ctx, q, "gtid_executed")
+}
+
+// GTIDPurged returns the server's gtid_purged: what its binlogs can't give.
+func GTIDPurged(ctx context.Context, q Querier) (gtid.Set, error) {
+	return readSet(ctx, q, "gtid_purged")
+}
+
+func readSet(ctx context.Context, q Querier, name string) (gtid.Set, error) {
+	var text string
+	if err := q.QueryRowContext(ctx, "SELECT @@GLOBAL."+name).Scan(&text); err != nil {
+		return gtid.Set{}, fmt.Errorf("read %s: %w", name, Classify(err))
+	}
+	set, err := gtid.ParseSet(text)
+	if err != nil {
+		return gtid.Set{}, fmt.Errorf("read %s: %w", name, Classify(err))
+	}
+	return set, nil
+}
+
+// MakeFollower refuses writes of all accounts but those with CONNECTION_ADMIN:
+// read_only=ON, and super_read_only=OFF, since that would refuse BINLOG too. It
+// waits for statements that hold a lock, at most the connection's
+// lock_wait_timeout, and is without effect where it is so already.
+func MakeFollower(ctx context.Context, q Querier) error {
+	return set(ctx, q, "SET GLOBAL super_read_only = OFF, GLOBAL read_only = ON")
+}
+
+// MakeWritable allows writes: read_only=OFF, which clears super_read_only too.
+func MakeWritable(ctx context.Context, q Querier) error {
+	return set(ctx, q, "SET GLOBAL read_only = OFF")
+}
+
+// Fence refuses writes of all accounts, those of applying included. It returns
+// when no commit is under way any more: on a leader whose commits wait for an
+// acknowledgement it blocks, and only its return proves anything.
+func Fence(ctx context.Context, q Querier) error {
+	return set(ctx, q, "SET GLOBAL super_read_only = ON")
+}
+
+// PersistFence makes the server start with super_read_only=ON from its next
+// start on, and changes nothing before.
+func PersistFence(ctx context.Context, q Querier) error {
+	return set(ctx, q, "SET PERSIST_ONLY super_read_only = ON")
+}
+
+// AddPurged adds a set, of which the server may have executed or own nothing,
+// to gtid_executed and gtid_purged.
+func AddPurged(ctx context.Context, q Querier, add gtid.Set) error {
+	if add.IsEmpty() {
+		return nil
+	}
+	return set(ctx, q, "SET GLOBAL gtid_purged = '+"+add.String()+"'")
+}
+
+func set(ctx context.Context, q Querier, statement string) error {
+	if _, err := q.ExecContext(ctx, statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, Classify(err))
+	}
+	return nil
+}
