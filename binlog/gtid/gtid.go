@@ -188,7 +188,7 @@ func Parse(s string) (GTID, error) {
 	}
 	seq, ok := p.seq()
 	if !ok || seq == 0 {
-		return GTID{}, p.fail("GTID", "a sequence number of 1 to 9223372036854775806")
+		return GTID{}, p.fail("GTID", seqRange)
 	}
 	g.Seq = seq
 	p.skipSpace()

@@ -9,6 +9,12 @@ import (
 // whiteSpace is what C's isspace accepts, and so the server.
 const whiteSpace = " \t\n\v\f\r"
 
+// What a sequence number and the end of an interval must be, for error messages.
+const (
+	seqRange    = "a sequence number of 1 to 9223372036854775806 without leading zeros"
+	seqEndRange = "at most 9223372036854775806 without leading zeros"
+)
+
 // ParseSet reads a GTID set as the server's GTID_SUBTRACT and GTID_SUBSET do: white space and line breaks, empty parts between
 // commas, UUIDs and tags in either case, UUIDs with hyphens, without, or with hyphens in braces, sources in any order and more
 // than once, intervals in any order and overlapping, and intervals that end before they begin, which are empty.
@@ -16,9 +22,9 @@ const whiteSpace = " \t\n\v\f\r"
 // A tag applies to the intervals after it, up to the next tag or the end of that UUID's part: "uuid:1-3:tag:4-5:7" is
 // uuid:1-3 and uuid:tag:4-5:7. A leading plus sign belongs to gtid_purged, not to the set, and is refused.
 //
-// Servers don't agree among themselves on everything: up to 9.5, and in gtid_purged and gtid_next later too, 010 is 8 and 0x10
-// is 16, while GTID_SUBTRACT of 9.7 takes 010 for 10. A number with a leading zero is therefore refused here, as is what only
-// the older reader takes: signs, an interval without an end, white space for a tag. No server writes any of these.
+// Servers don't agree on everything, nor does one with itself: older ones, and 9.7 in gtid_purged and gtid_next, take 010 for 8
+// and 0x10 for 16, while GTID_SUBTRACT of 9.7 takes 010 for 10. A number with a leading zero is therefore refused here, as is
+// what only the older reader takes: signs, an interval without an end, white space for a tag. No server writes any of these.
 func ParseSet(s string) (Set, error) {
 	p := parser{text: s}
 	c := make(collector)
@@ -60,13 +66,13 @@ func (p *parser) part(c collector) error {
 		}
 		first, ok := p.seq()
 		if !ok || first == 0 {
-			return p.fail("GTID set", "a tag or a sequence number of 1 to 9223372036854775806")
+			return p.fail("GTID set", "a tag or "+seqRange)
 		}
 		last := first
 		p.skipSpace()
 		if p.accept('-') {
 			if last, ok = p.seq(); !ok {
-				return p.fail("GTID set", "the end of an interval, at most 9223372036854775806")
+				return p.fail("GTID set", "the end of an interval, "+seqEndRange)
 			}
 			p.skipSpace()
 		}

@@ -110,8 +110,8 @@ func TestParseSetRefusesNUL(t *testing.T) {
 func TestErrorsSayWhereAndWhat(t *testing.T) {
 	for text, want := range map[string]string{
 		u1 + ":1;2":  `malformed GTID set "` + u1 + `:1;2": at byte 38 expected a colon, a comma or the end, found ";2"`,
-		u1 + ":":     `malformed GTID set "` + u1 + `:": at byte 37 expected a tag or a sequence number of 1 to 9223372036854775806, found the end`,
-		u1 + ":1-x3": `malformed GTID set "` + u1 + `:1-x3": at byte 39 expected the end of an interval, at most 9223372036854775806, found "x3"`,
+		u1 + ":":     `malformed GTID set "` + u1 + `:": at byte 37 expected a tag or a sequence number of 1 to 9223372036854775806 without leading zeros, found the end`,
+		u1 + ":1-x3": `malformed GTID set "` + u1 + `:1-x3": at byte 39 expected the end of an interval, at most 9223372036854775806 without leading zeros, found "x3"`,
 		"7":          `malformed GTID set "7": at byte 0 expected a UUID, found "7"`,
 	} {
 		_, err := ParseSet(text)
