@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is a running mysqld. It is the leader of a process group of its own, so that a Ctrl-C in the terminal reaches
@@ -46,6 +48,19 @@ func (p *process) signal(sig syscall.Signal) error {
 		return fmt.Errorf("send %s to mysqld (process %d): %w", sig, p.pid(), err)
 	}
 	return nil
+}
+
+// waitStopped waits until every thread of the process has taken the SIGSTOP.
+func (p *process) waitStopped() error {
+	for {
+		err := unix.Waitid(unix.P_PID, p.pid(), nil, unix.WSTOPPED, nil)
+		if !errors.Is(err, unix.EINTR) {
+			if err != nil {
+				err = fmt.Errorf("wait until mysqld (process %d) is stopped: %w", p.pid(), err)
+			}
+			return err
+		}
+	}
 }
 
 // watcherScript reads which process to end and which folders to remove, and does so when its input ends, which is when

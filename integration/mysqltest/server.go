@@ -291,8 +291,14 @@ func (s *Server) Restart(ctx context.Context, opts ...Option) error {
 	return s.boot(ctx)
 }
 
-// Freeze stops the process where it is (SIGSTOP): connections stay open and nothing answers.
-func (s *Server) Freeze() error { return s.current().signal(syscall.SIGSTOP) }
+// Freeze stops the process where it is (SIGSTOP), and returns when all its threads are stopped: connections stay open
+// and nothing answers.
+func (s *Server) Freeze() error {
+	if err := s.current().signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return s.current().waitStopped()
+}
 
 // Thaw lets a frozen process go on.
 func (s *Server) Thaw() error { return s.current().signal(syscall.SIGCONT) }
@@ -306,11 +312,10 @@ func (s *Server) Close() error {
 	if closed {
 		return nil
 	}
-	var errs []error
 	if s.db != nil {
-		errs = append(errs, s.db.Close())
+		s.db.Close() // it fails for connections that the server's end has broken already
 	}
-	errs = append(errs, s.Kill9())
+	errs := []error{s.Kill9()}
 	for _, folder := range s.folders {
 		errs = append(errs, os.RemoveAll(folder))
 	}
