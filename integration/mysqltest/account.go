@@ -30,7 +30,7 @@ func Privileges() []string {
 		// To replay DDL and what else is logged as a statement.
 		"INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "CREATE VIEW", "SHOW VIEW",
 		"CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE", "EVENT", "TRIGGER", "CREATE TABLESPACE", "CREATE TEMPORARY TABLES",
-		"LOCK TABLES", "RELOAD", "CREATE USER", "CREATE ROLE", "DROP ROLE", "ROLE_ADMIN", "XA_RECOVER_ADMIN",
+		"LOCK TABLES", "RELOAD", "CREATE USER", "CREATE ROLE", "DROP ROLE", "ROLE_ADMIN", "XA_RECOVER_ADMIN", "SUPER",
 		// To replay views, routines, triggers and events of other definers, and statements on system accounts; the
 		// second and third replace the first since 8.2.
 		"SET_USER_ID", "SET_ANY_DEFINER", "ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER",

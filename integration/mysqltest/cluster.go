@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 )
@@ -20,12 +19,7 @@ type Cluster struct {
 // given options.
 func StartCluster(t testing.TB, n int, opts ...Option) *Cluster {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mysqltest-")
-	if err != nil {
-		t.Fatalf("create a folder for a cluster: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	c, err := LaunchCluster(t.Context(), dir, n, opts...)
+	c, err := LaunchCluster(t.Context(), testFolder(t), n, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

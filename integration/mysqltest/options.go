@@ -89,10 +89,6 @@ func (s *Server) optionFile() []byte {
 		"loose_skip_replica_start=ON",
 		"innodb_buffer_pool_size=64M",
 		"loose_innodb_redo_log_capacity=64M",
-		// What a test reads there (processlist, log_status, replication tables) needs none of the instruments, which
-		// cost memory and start time.
-		"performance_schema=ON",
-		"performance_schema_instrument='%=OFF'",
 	}
 	if asRoot() {
 		lines = append(lines, "user=root")

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sys/unix"
 )
 
 // stopTimeout bounds how long a server may take to become ready or to stop, where the caller gives no shorter limit.
@@ -54,18 +55,29 @@ type Server struct {
 // server on this machine.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	// The folder's name is short because the path of a unix socket must be.
-	dir, err := os.MkdirTemp("", "mysqltest-")
-	if err != nil {
-		t.Fatalf("create a folder for mysqld: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s, err := Launch(t.Context(), dir, opts...)
+	s, err := Launch(t.Context(), testFolder(t), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.endWith(t)
 	return s
+}
+
+// testFolder is where servers of the test live: in memory if the machine has enough, since commits on a disk that many
+// tests share take long and vary. Its name is short because the path of a unix socket must be.
+func testFolder(t testing.TB) string {
+	t.Helper()
+	const enough = 4 << 30 // bytes; a server takes some 50 MB and what the test writes
+	parent, shm := os.TempDir(), unix.Statfs_t{}
+	if err := unix.Statfs("/dev/shm", &shm); err == nil && shm.Type == unix.TMPFS_MAGIC && int64(shm.Bavail)*shm.Bsize > enough {
+		parent = "/dev/shm"
+	}
+	dir, err := os.MkdirTemp(parent, "mysqltest-")
+	if err != nil {
+		t.Fatalf("create a folder for mysqld: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // endWith closes the server when the test ends.
@@ -259,7 +271,13 @@ func (s *Server) Pid() int { return s.current().pid() }
 func (s *Server) Kill9() error { return s.end(context.Background(), syscall.SIGKILL) }
 
 // Stop shuts the server down in order (SIGTERM) and returns when the process is gone.
-func (s *Server) Stop(ctx context.Context) error { return s.end(ctx, syscall.SIGTERM) }
+func (s *Server) Stop(ctx context.Context) error {
+	// The server gives open connections two seconds to end by themselves. Those of DB that are idle need not be among
+	// them; the second call sets database/sql's default again.
+	s.db.SetMaxIdleConns(0)
+	s.db.SetMaxIdleConns(2)
+	return s.end(ctx, syscall.SIGTERM)
+}
 
 func (s *Server) end(ctx context.Context, sig syscall.Signal) error {
 	p := s.current()
