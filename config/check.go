@@ -94,7 +94,8 @@ func checkTLS(c *Config, f *findings) {
 		if a.key != "mysql" && !f.given(key) || !f.sound(key, key+".mode", key+".ca", key+".cert", key+".key") {
 			continue
 		}
-		if verifies(a.TLS.Mode) && a.TLS.CA == "" {
+		inherited := a.key != "mysql" && !f.given(key+".mode") && !f.sound("mysql.tls.mode")
+		if verifies(a.TLS.Mode) && a.TLS.CA == "" && !inherited {
 			f.add(key+".mode", "%s needs to know who signs the servers' certificates; add ca: /path/of/ca.pem", a.TLS.Mode)
 		}
 		if f.given(key+".ca") && !verifies(a.TLS.Mode) && !(a.key == "mysql" && caUsed[a.TLS.CA]) {

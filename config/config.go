@@ -189,9 +189,10 @@ type Hooks struct {
 	AfterSwitchover []Hook `mapstructure:"after_switchover"`
 }
 
-// Hook is one program. In the file it is a string, which /bin/sh -c is given as
-// it stands, or {command: [program, argument, …], timeout: 30s}, which is run
-// without a shell, so that nothing is split or expanded.
+// Hook is one program. In the file it is a command or {command: …, timeout: …},
+// and a command is a text, which /bin/sh -c is given as it stands, or a list of
+// program and arguments, which is run without a shell, so that nothing is split
+// or expanded.
 type Hook struct {
 	// Command is the program and its arguments, never empty.
 	Command []string `mapstructure:"command"`

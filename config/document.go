@@ -85,7 +85,7 @@ func (d document) syntax(data []byte, err error) {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
 	}
-	d.addAt(max(line, 1), "", "not YAML: %s; check indentation and quotes around this line", text)
+	d.addAt(max(line, 1), "", "not YAML: %s; check quotes and indentation (spaces, no tabs) around this line", text)
 }
 
 // value reads the value of a known key; ok is false where it was reported.
@@ -128,7 +128,7 @@ func (d document) pair(at *branch, k, v *yaml.Node, around string, out map[strin
 	child := at.children[k.Value]
 	switch {
 	case k.Kind != yaml.ScalarNode || k.Anchor != "" || k.Value == "<<":
-		d.addAt(k.Line, around, "a key that is no plain text; write one of %s", strings.Join(at.names, ", "))
+		d.addAt(k.Line, around, "a merge key, or one that is no plain text, is not supported; write one of %s", strings.Join(at.names, ", "))
 		return
 	case child == nil:
 		d.addAt(k.Line, key, "unknown key; %s", suggest(k.Value, at, around))
@@ -174,8 +174,8 @@ func (d document) list(at *branch, n *yaml.Node, key string) ([]any, bool) {
 		itemKey := key + "[" + strconv.Itoa(i) + "]"
 		d.lines[itemKey] = item.Line
 		fields := &branch{names: at.names, children: at.children}
-		if at.rule.kind == kindHooks && item.Kind == yaml.ScalarNode {
-			// A bare text is short for {command: text}.
+		if at.rule.kind == kindHooks && (item.Kind == yaml.ScalarNode || item.Kind == yaml.SequenceNode) {
+			// A bare command is short for {command: …}.
 			item = &yaml.Node{Kind: yaml.MappingNode, Line: item.Line, Anchor: item.Anchor, Content: []*yaml.Node{
 				{Kind: yaml.ScalarNode, Tag: "!!str", Value: "command", Line: item.Line}, item,
 			}}
@@ -205,10 +205,8 @@ func describe(n *yaml.Node) string {
 	switch n.ShortTag() {
 	case "!!str":
 		return "a text"
-	case "!!int":
+	case "!!int", "!!float":
 		return "a number"
-	case "!!float":
-		return "a number with a fraction"
 	case "!!bool":
 		return "true or false"
 	case "!!null":
@@ -252,16 +250,10 @@ func example(r *rule) string {
 	return "write " + last + ": db1"
 }
 
-// suggest names the known key nearest to a wrong one: beside it by its letters,
-// elsewhere by its name.
+// suggest names the known key that a wrong one may mean: one beside it that
+// looks alike, or one elsewhere that is called the same.
 func suggest(wrong string, at *branch, around string) string {
-	best, least := "", 1+len(wrong)/3
-	for _, name := range at.names {
-		if n := distance(strings.ToLower(strings.ReplaceAll(wrong, "-", "_")), name); n < least || n == least && best == "" {
-			best, least = name, n
-		}
-	}
-	if best != "" {
+	if best := nearest(strings.ReplaceAll(wrong, "-", "_"), at.names); best != "" {
 		return "did you mean " + best + "?"
 	}
 	for _, r := range rules() {
@@ -270,6 +262,23 @@ func suggest(wrong string, at *branch, around string) string {
 		}
 	}
 	return "known here: " + strings.Join(at.names, ", ")
+}
+
+// nearest returns the word that a wrong one may mean: what it abbreviates or
+// prolongs, or differs from in a third of its letters at most; "" for none.
+func nearest(wrong string, words []string) string {
+	wrong = strings.ToLower(wrong)
+	best, least := "", 1+len(wrong)/3
+	for _, w := range words {
+		n := distance(wrong, w)
+		if min(len(wrong), len(w)) >= 3 && (strings.HasPrefix(w, wrong) || strings.HasPrefix(wrong, w)) {
+			n = min(n, 1)
+		}
+		if n < least {
+			best, least = w, n
+		}
+	}
+	return best
 }
 
 // distance is the number of letters to insert, drop or change (Levenshtein).

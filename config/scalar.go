@@ -17,12 +17,13 @@ import (
 // scalar reads a single value as its rule says.
 func (d document) scalar(r *rule, n *yaml.Node, key string) (any, bool) {
 	if n.Kind != yaml.ScalarNode {
-		d.add(key, "%s where %s", describe(n), r.want())
+		d.add(key, "%s where a single value belongs; write one", describe(n))
 		return nil, false
 	}
 	text, tag := n.Value, n.ShortTag()
-	number := tag == "!!int" && (r.kind == kindWhole || r.kind == kindSize || r.kind == kindDuration)
-	if tag != "!!str" && !number || r.kind == kindWhole && tag == "!!str" {
+	number := tag == "!!int" || tag == "!!float"
+	counted := r.kind == kindWhole || r.kind == kindSize || r.kind == kindDuration
+	if tag != "!!str" && !(number && counted) || r.kind == kindWhole && !number {
 		d.add(key, "%s where %s", describe(n), r.want())
 		return nil, false
 	}
@@ -100,13 +101,7 @@ func (r rule) parseChoice(text string) (any, error) {
 	if slices.Contains(r.choices, text) {
 		return text, nil
 	}
-	best, least := "", 3
-	for _, c := range r.choices {
-		if n := distance(strings.ToLower(text), c); n < least {
-			best, least = c, n
-		}
-	}
-	if best != "" {
+	if best := nearest(text, r.choices); best != "" {
 		return nil, fmt.Errorf("%s is none of %s; did you mean %s?", shown(text), strings.Join(r.choices, ", "), best)
 	}
 	return nil, fmt.Errorf("%s is unknown; use one of %s", shown(text), strings.Join(r.choices, ", "))
@@ -160,7 +155,7 @@ func checkAddress(address string, low int) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		if _, ipErr := netip.ParseAddr(address); ipErr == nil && strings.Contains(address, ":") {
-			return fmt.Errorf("%s is no host:port; write [%s]:3306", shown(address), address)
+			return fmt.Errorf("%s is no host:port; put the IP address in brackets, like [2001:db8::1]:3306", shown(address))
 		}
 		return fmt.Errorf("%s is no host:port; write it like 10.0.0.1:3306", shown(address))
 	}
@@ -194,6 +189,9 @@ func (d document) args(n *yaml.Node, key string) (any, bool) {
 			out = append(out, arg.Value)
 		}
 		return out, len(out) == len(n.Content)
+	case n.Kind == yaml.SequenceNode, n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str":
+		d.add(key, "empty; write a line for /bin/sh, or [/path/of/the/program, argument]")
+		return nil, false
 	default:
 		d.add(key, "%s where a command belongs; write a line for /bin/sh, or [/path/of/the/program, argument]", describe(n))
 		return nil, false
