@@ -1,6 +1,7 @@
 package binlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,6 +31,10 @@ const (
 
 // Header flags that baton looks at (LOG_EVENT_*_F in MySQL's log_event.h).
 const (
+	// flagInUse marks the Format_description_event of a file that is open for
+	// writing. It is set and cleared in place, so that the event's checksum
+	// leaves it out.
+	flagInUse uint16 = 0x01
 	// FlagSuppressUse marks a statement that doesn't depend on a default
 	// database and may name one that isn't there, such as CREATE DATABASE.
 	FlagSuppressUse uint16 = 0x08
@@ -113,11 +118,21 @@ func (e Event) VerifyChecksum(f Format) error {
 	}
 	end := len(e) - ChecksumSize
 	want := binary.LittleEndian.Uint32(e[end:])
-	if got := crc32.ChecksumIEEE(e[:end]); got != want {
+	if got := e.checksum(end); got != want {
 		return fmt.Errorf("%w: %s of %d bytes ending at %d: stored %08x, computed %08x",
 			ErrChecksum, e.Type(), len(e), e.LogPos(), want, got)
 	}
 	return nil
+}
+
+// checksum computes the CRC32 of the first end bytes.
+func (e Event) checksum(end int) uint32 {
+	if e.Type() != replication.FORMAT_DESCRIPTION_EVENT || e.Flags()&flagInUse == 0 {
+		return crc32.ChecksumIEEE(e[:end])
+	}
+	closed := bytes.Clone(e[:end])
+	binary.LittleEndian.PutUint16(closed[flagsOffset:], e.Flags()&^flagInUse)
+	return crc32.ChecksumIEEE(closed)
 }
 
 // NewEvent makes an event of the given type and body, with a checksum where f

@@ -1,0 +1,117 @@
+package session
+
+import (
+	"encoding/base64"
+	"fmt"
+
+	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/binlog/gtid"
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// A packet is a COM_QUERY of several statements that is being put together.
+type packet struct {
+	buf        []byte // header of 4 bytes that WritePacket fills in, command, statements
+	start      int    // where the first statement begins in buf
+	statements []statement
+}
+
+// A statement remembers of one in a packet what an error message needs.
+type statement struct {
+	step string
+	maps []tableNamed // the tables of a BINLOG statement
+}
+
+// tableNamed is a table that a Table_map event names.
+type tableNamed struct{ schema, table string }
+
+// reset empties the packet.
+func (p *packet) reset(attributes bool) {
+	p.buf = append(p.buf[:0], 0, 0, 0, 0, mysql.COM_QUERY)
+	if attributes {
+		// No parameters, one set of them: what CLIENT_QUERY_ATTRIBUTES demands
+		// (MySQL's protocol documentation, COM_QUERY).
+		p.buf = append(p.buf, 0, 1)
+	}
+	p.start = len(p.buf)
+	p.statements = p.statements[:0]
+}
+
+func (p *packet) empty() bool { return len(p.statements) == 0 }
+
+// begin starts a statement whose text the caller appends to p.buf.
+func (p *packet) begin(s statement) {
+	if !p.empty() {
+		p.buf = append(p.buf, ';')
+	}
+	p.statements = append(p.statements, s)
+}
+
+// add appends a statement of baton's own.
+func (p *packet) add(text string) {
+	p.begin(statement{step: text})
+	p.buf = append(p.buf, text...)
+}
+
+// gtidNext appends the statement that names the transaction.
+func (p *packet) gtidNext(g gtid.GTID) {
+	p.begin(statement{step: "set GTID_NEXT"})
+	p.buf = fmt.Appendf(p.buf, "SET @@SESSION.GTID_NEXT='%s'", g)
+}
+
+// binlog appends a BINLOG statement with events, which have no checksums.
+func (p *packet) binlog(events []byte, maps []tableNamed) {
+	p.begin(statement{step: "apply rows", maps: maps})
+	p.buf = append(p.buf, "BINLOG '"...)
+	p.buf = base64.StdEncoding.AppendEncode(p.buf, events)
+	p.buf = append(p.buf, '\'')
+}
+
+// flush sends the packet and reads as many results as it has statements: the
+// OK of a BINLOG statement doesn't say that more follow, though they do. The
+// server stops at the first error, which is then the last result.
+func (s *Session) flush() error {
+	p := &s.packet
+	if p.empty() {
+		return nil
+	}
+	defer p.reset(s.attributes)
+	s.conn.ResetSequence()
+	if err := s.conn.WritePacket(p.buf); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	for i := range p.statements {
+		answer, err := s.conn.ReadPacket()
+		if err != nil {
+			return fmt.Errorf("read result: %w", err)
+		}
+		if len(answer) == 0 {
+			return fmt.Errorf("read result: an empty packet")
+		}
+		switch answer[0] {
+		case mysql.OK_HEADER:
+		case mysql.ERR_HEADER:
+			return p.statements[i].failed(s.conn.HandleErrorPacket(answer))
+		default:
+			return fmt.Errorf("read result: %q was answered with 0x%02x", p.statements[i].step, answer[0])
+		}
+	}
+	return nil
+}
+
+func (st statement) failed(cause error) *Error {
+	return &Error{Step: st.step, Tables: names(st.maps), Cause: cause}
+}
+
+// tellFormat makes the server read the events after it in format f, if it
+// doesn't already.
+func (s *Session) tellFormat(f binlog.Format) {
+	if (binlog.Format{Event: s.format}).SameAs(binlog.Format{Event: f.Event}) {
+		return
+	}
+	s.packet.begin(statement{step: "set the events' format"})
+	s.packet.buf = append(s.packet.buf, "BINLOG '"...)
+	s.packet.buf = base64.StdEncoding.AppendEncode(s.packet.buf, f.WithoutChecksum().Event)
+	s.packet.buf = append(s.packet.buf, '\'')
+	s.format = f.Event
+}

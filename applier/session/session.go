@@ -1,0 +1,166 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/binlog/gtid"
+	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// setup is run once on each connection. The rows that a leader logged don't
+// need gap locks (its own applier uses READ COMMITTED for them too), and a
+// session that waits for a metadata lock must say so some time.
+const setup = "SET SESSION pseudo_replica_mode=1, transaction_isolation='READ-COMMITTED', autocommit=1, " +
+	"innodb_lock_wait_timeout=50, lock_wait_timeout=60, wait_timeout=31536000, character_set_results=utf8mb4"
+
+// A Session is one connection of an applier to its follower. It is not safe for
+// concurrent use, but for Close.
+type Session struct {
+	conn      *client.Conn
+	maxPacket int // the follower's max_allowed_packet, in bytes
+
+	format        binlog.Event // the Format_description_event the server was last told
+	context       []byte       // status variables of the context that is set; nil when unknown
+	versions      [2]uint32    // original and immediate server version that are set
+	encryption    byte         // default_table_encryption that is set
+	attributes    bool         // whether a COM_QUERY must announce query attributes
+	packet        packet       // reused for each transaction
+	hasDatabase   bool         // whether a default database is selected
+	pendingEvents []byte       // reused: the Table_map and Rows events of one BINLOG statement
+}
+
+// Open prepares a connection that allows several statements in a query
+// (CLIENT_MULTI_STATEMENTS). The Session owns conn from here on, also when Open
+// fails.
+func Open(ctx context.Context, conn *client.Conn) (*Session, error) {
+	s := &Session{conn: conn}
+	if err := s.open(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("prepare session: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Session) open(ctx context.Context) error {
+	defer s.interruptible(ctx)()
+	// The capabilities that were agreed upon are told in no other way.
+	capabilities := s.conn.CapabilityString()
+	if !strings.Contains(capabilities, "CLIENT_MULTI_STATEMENTS") {
+		return errors.New("the connection doesn't allow several statements in a query")
+	}
+	s.attributes = strings.Contains(capabilities, "CLIENT_QUERY_ATTRIBUTES")
+	if _, err := s.conn.Execute(setup); err != nil {
+		return err
+	}
+	r, err := s.conn.Execute("SELECT @@global.max_allowed_packet, @@session.default_table_encryption")
+	if err != nil {
+		return err
+	}
+	maxPacket, err := r.GetInt(0, 0)
+	if err != nil {
+		return fmt.Errorf("read max_allowed_packet: %w", err)
+	}
+	encryption, err := r.GetInt(0, 1)
+	if err != nil {
+		return fmt.Errorf("read default_table_encryption: %w", err)
+	}
+	s.maxPacket, s.encryption = int(maxPacket), byte(encryption)
+	return nil
+}
+
+// Close ends the connection. The server rolls back what was open.
+func (s *Session) Close() error { return s.conn.Close() }
+
+// interruptible closes the connection when ctx ends, which ends whatever waits
+// on it. The returned function ends that.
+func (s *Session) interruptible(ctx context.Context) (stop func()) {
+	end := context.AfterFunc(ctx, func() { s.conn.Close() })
+	return func() { end() }
+}
+
+// Executed reads the follower's gtid_executed.
+func (s *Session) Executed(ctx context.Context) (gtid.Set, error) {
+	defer s.interruptible(ctx)()
+	r, err := s.conn.Execute("SELECT @@global.gtid_executed")
+	if err != nil {
+		return gtid.Set{}, fmt.Errorf("read gtid_executed: %w", err)
+	}
+	text, err := r.GetString(0, 0)
+	if err != nil {
+		return gtid.Set{}, fmt.Errorf("read gtid_executed: %w", err)
+	}
+	return gtid.ParseSet(text)
+}
+
+// Apply commits tx on the follower. When it returns an *Error, nothing of tx is
+// committed, but for statements that commit by themselves, and the session can
+// be used again unless the error's Kind is Disconnected.
+func (s *Session) Apply(ctx context.Context, tx *binlog.Transaction) error {
+	defer s.interruptible(ctx)()
+	w := newWriter(s, tx)
+	err := w.apply()
+	if err == nil {
+		return nil
+	}
+	s.context, s.format, s.versions = nil, nil, [2]uint32{}
+	e := s.describe(ctx, tx.GTID, err)
+	if e.Kind != Disconnected && !s.rollback() {
+		e.Kind = Disconnected
+	}
+	return e
+}
+
+// Skip gives the GTID an empty transaction, so that the follower never executes
+// the transaction itself.
+func (s *Session) Skip(ctx context.Context, g gtid.GTID) error {
+	defer s.interruptible(ctx)()
+	s.packet.reset(s.attributes)
+	s.packet.gtidNext(g)
+	s.packet.add("BEGIN")
+	s.packet.add("COMMIT")
+	if err := s.flush(); err != nil {
+		return s.describe(ctx, g, err)
+	}
+	return nil
+}
+
+// rollback ends a transaction that an error left open: it still owns its GTID.
+// It tells whether the session is clean after it.
+func (s *Session) rollback() bool {
+	_, err := s.conn.Execute("ROLLBACK")
+	return err == nil
+}
+
+// describe makes what went wrong with g an Error.
+func (s *Session) describe(ctx context.Context, g gtid.GTID, err error) *Error {
+	e := &Error{}
+	if !errors.As(err, &e) {
+		e = &Error{Cause: err}
+	}
+	e.GTID = g
+	e.classify()
+	if ctx.Err() != nil {
+		e.Kind, e.Cause = Disconnected, context.Cause(ctx)
+	}
+	return e
+}
+
+// execute runs one statement by itself, whatever results it has.
+func (s *Session) execute(statement []byte) error {
+	_, err := s.conn.Execute(string(statement))
+	return err
+}
+
+// serverError is err as an error of the server, nil if it is none.
+func serverError(err error) *mysql.MyError {
+	var e *mysql.MyError
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package session
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/batondb/baton/binlog"
+	"github.com/go-mysql-org/go-mysql/replication"
+)
+
+// rowsLimit is how many bytes of row events one BINLOG statement, and packetLimit
+// how many bytes of statements one packet is filled with before it is sent. They
+// bound the memory that a large transaction takes here and on the follower; the
+// follower's max_allowed_packet bounds them further.
+const (
+	rowsLimit   = 2 << 20
+	packetLimit = 4 << 20
+)
+
+// slack is what a packet needs besides the base64 text of its events, in bytes.
+const slack = 4 << 10
+
+// A writer turns the events of one transaction into packets.
+type writer struct {
+	*Session
+	tx     *binlog.Transaction
+	format binlog.Format // of the event at hand
+
+	opened  bool         // GTID_NEXT is set
+	ended   bool         // the transaction's last statement is in a packet
+	block   bool         // inside BEGIN or XA START
+	maps    []tableNamed // the tables of the statement at hand
+	mapsEnd int          // pendingEvents[:mapsEnd] are their Table_map events
+	lastRow int          // where the last Rows event begins in pendingEvents
+}
+
+func newWriter(s *Session, tx *binlog.Transaction) *writer {
+	s.packet.reset(s.attributes)
+	s.pendingEvents = s.pendingEvents[:0]
+	return &writer{Session: s, tx: tx, format: tx.Format}
+}
+
+// apply sends the whole transaction.
+func (w *writer) apply() error {
+	for e, err := range w.tx.Body {
+		if err != nil {
+			return fmt.Errorf("read transaction: %w", err)
+		}
+		if err := w.event(e); err != nil {
+			return err
+		}
+	}
+	if !w.ended {
+		return &Error{Step: "read transaction", Cause: fmt.Errorf("%w: it has no end", errUnsupported)}
+	}
+	return w.flush()
+}
+
+// event writes the next event.
+func (w *writer) event(e binlog.Event) error {
+	if binlog.IsRows(e) {
+		return w.rows(e)
+	}
+	switch t := e.Type(); t {
+	case replication.GTID_EVENT, replication.GTID_TAGGED_LOG_EVENT, replication.ROWS_QUERY_EVENT, replication.IGNORABLE_EVENT:
+		return nil
+	case replication.TABLE_MAP_EVENT:
+		return w.tableMap(e)
+	case replication.QUERY_EVENT:
+		return w.query(e)
+	case replication.XID_EVENT:
+		w.end("COMMIT")
+		return nil
+	case replication.XA_PREPARE_LOG_EVENT:
+		return w.xaPrepare(e)
+	case replication.TRANSACTION_PAYLOAD_EVENT:
+		return w.payload(e)
+	case replication.INTVAR_EVENT, replication.RAND_EVENT, replication.USER_VAR_EVENT:
+		return w.unsupported("a statement in STATEMENT format (a %s): set binlog_format=ROW on the leader", t)
+	case replication.INCIDENT_EVENT:
+		return w.unsupported("the leader logged an incident: events may be missing from its binlog; compare the data or rebuild the follower")
+	default:
+		if e.Flags()&binlog.FlagIgnorable != 0 {
+			return nil
+		}
+		return w.unsupported("an event of type %d (%s) that baton doesn't know", byte(t), t)
+	}
+}
+
+func (w *writer) unsupported(format string, args ...any) error {
+	return &Error{Step: "read transaction", Cause: fmt.Errorf("%w: "+format, append([]any{errUnsupported}, args...)...)}
+}
+
+// open names the transaction and sets the versions of the servers it comes from.
+func (w *writer) open() {
+	if w.opened {
+		return
+	}
+	w.opened = true
+	info := &w.tx.GTIDInfo
+	p := &w.packet
+	p.gtidNext(info.GTID)
+	w.tellFormat(w.tx.Format)
+	p.begin(statement{step: "set the commit's time and server"})
+	var micros int64
+	if !info.OriginalCommit.IsZero() {
+		micros = info.OriginalCommit.UnixMicro()
+	}
+	p.buf = fmt.Appendf(p.buf, "SET @@session.original_commit_timestamp=%d", micros)
+	if versions := [2]uint32{info.OriginalVersion, info.ImmediateVersion}; versions != w.versions && versions[0] != 0 {
+		p.buf = fmt.Appendf(p.buf, ",@@session.original_server_version=%d", versions[0])
+		if versions[1] != 0 {
+			p.buf = fmt.Appendf(p.buf, ",@@session.immediate_server_version=%d", versions[1])
+		}
+		w.versions = versions
+	}
+}
+
+// end writes the statement that ends the transaction.
+func (w *writer) end(statement string) {
+	w.block, w.ended = false, true
+	w.packet.add(statement)
+}
+
+// payload writes the events inside a compressed transaction.
+func (w *writer) payload(e binlog.Event) error {
+	outer := w.format
+	for inner, err := range binlog.Unwrap(e, outer) {
+		if err != nil {
+			return fmt.Errorf("read compressed transaction: %w", err)
+		}
+		w.format = outer.WithoutChecksum()
+		if err := w.event(inner); err != nil {
+			return err
+		}
+	}
+	w.format = outer
+	return nil
+}
+
+func (w *writer) tableMap(e binlog.Event) error {
+	schema, table, err := binlog.TableName(e)
+	if err != nil {
+		return err
+	}
+	if len(w.pendingEvents) > w.mapsEnd {
+		// A statement's Table_map events come before all its rows.
+		return w.unsupported("a Table_map of %s.%s between the rows of a statement", schema, table)
+	}
+	w.maps = append(w.maps, tableNamed{schema, table})
+	w.pendingEvents = e.AppendWithoutChecksum(w.pendingEvents, w.format)
+	w.mapsEnd = len(w.pendingEvents)
+	return nil
+}
+
+// rows adds a Rows event to the statement at hand and ends the BINLOG statement
+// with the leader's statement, or earlier when it grows too large: what follows
+// then begins with the same Table_map events again.
+func (w *writer) rows(e binlog.Event) error {
+	flags, err := binlog.RowsFlags(e)
+	if err != nil {
+		return err
+	}
+	if w.mapsEnd == 0 {
+		return w.unsupported("rows without a Table_map")
+	}
+	last := flags&binlog.RowsStatementEnd != 0
+	limit := min(rowsLimit, w.rowsThatFit())
+	if len(w.pendingEvents) > w.mapsEnd && len(w.pendingEvents)+len(e) > limit {
+		if err := w.sendRows(); err != nil {
+			return err
+		}
+	}
+	w.lastRow = len(w.pendingEvents)
+	w.pendingEvents = e.AppendWithoutChecksum(w.pendingEvents, w.format)
+	if flags&binlog.RowsLoggedCascades != 0 {
+		// The cascades' rows are in the binlog too, and so may be a child's before
+		// its parent's.
+		flags |= binlog.RowsNoForeignKeyChecks
+		binlog.SetRowsFlags(w.pendingEvents[w.lastRow:], flags)
+	}
+	if !last {
+		return nil
+	}
+	if err := w.sendRows(); err != nil {
+		return err
+	}
+	w.pendingEvents, w.mapsEnd, w.maps = w.pendingEvents[:0], 0, nil
+	return nil
+}
+
+// rowsThatFit is how many bytes of events fit into one packet in base64.
+func (w *writer) rowsThatFit() int { return base64.StdEncoding.DecodedLen(w.maxPacket - slack) }
+
+// sendRows puts the pending events into a BINLOG statement that ends with a
+// statement's end, and keeps their Table_map events for more.
+func (w *writer) sendRows() error {
+	last := binlog.Event(w.pendingEvents[w.lastRow:])
+	flags, err := binlog.RowsFlags(last)
+	if err != nil {
+		return err
+	}
+	binlog.SetRowsFlags(last, flags|binlog.RowsStatementEnd)
+	w.open()
+	size := base64.StdEncoding.EncodedLen(len(w.pendingEvents)) + slack
+	if size > w.maxPacket {
+		return &Error{Step: "apply rows", Tables: names(w.maps), Cause: sizeError{need: size, max: w.maxPacket}}
+	}
+	if len(w.packet.buf)+size > min(packetLimit, w.maxPacket) {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.packet.binlog(w.pendingEvents, w.maps)
+	w.pendingEvents = w.pendingEvents[:w.mapsEnd]
+	return nil
+}
+
+func names(maps []tableNamed) []string {
+	var all []string
+	for _, m := range maps {
+		all = append(all, m.schema+"."+m.table)
+	}
+	return all
+}
+
+// A sizeError says that a packet, with one row and its BINLOG statement or with
+// one statement, is larger than the follower takes.
+type sizeError struct{ need, max int }
+
+func (e sizeError) Error() string {
+	return fmt.Sprintf("it takes a packet of %d bytes, and the follower's max_allowed_packet is %d", e.need, e.max)
+}
+
+// Mend says what makes room.
+func (e sizeError) Mend() string {
+	return "raise max_allowed_packet on the follower (1G is the most), then `baton resume`"
+}
+
+func (e sizeError) Unwrap() error { return errUnsupported }
+
+// shorten makes a statement fit into one line of a message.
+func shorten(statement []byte) string {
+	const most = 200
+	line := bytes.Join(bytes.Fields(statement), []byte(" "))
+	if len(line) > most {
+		return string(line[:most]) + "…"
+	}
+	return string(line)
+}
