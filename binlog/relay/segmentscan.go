@@ -1,0 +1,159 @@
+package relay
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/binlog/gtid"
+	"github.com/go-mysql-org/go-mysql/replication"
+)
+
+// What scanSegment found in a segment.
+type found struct {
+	blocks       []block
+	transactions int
+	good         int64           // where the last thing ends that can be relied on
+	at           binlog.Position // the leader's position there
+	bad          *badError       // the first thing that is wrong, if there is one
+}
+
+// all is the set of the transactions that were found.
+func (f found) all() gtid.Set { return index{blocks: f.blocks}.all() }
+
+// reason is why the segment ends where it does.
+func (f found) reason() error {
+	if f.bad == nil {
+		return errors.New("no sync mark behind it")
+	}
+	return f.bad
+}
+
+// scanSegment reads a segment from its header to seg.limit, or, unless wanted is
+// nil, to the first transaction that isn't in it. It returns an error only if the
+// segment can't be read; what is wrong with its bytes is in found.bad.
+//
+// Where events have no checksums, a transaction can be relied on only if a sync
+// mark behind it vouches for its group.
+func scanSegment(f io.ReaderAt, seg *segment, wanted *gtid.Set) (found, error) {
+	s := &scanner{file: f, limit: seg.limit, format: seg.format, off: seg.headerSize}
+	res := found{good: seg.headerSize}
+	type run struct {
+		start, end int64
+		before     binlog.Position
+		g          gtid.GTID
+	}
+	var group []run // not yet relied on
+	var last run
+	for {
+		off, before := s.off, s.at
+		e, part, err := s.next()
+		if err == nil {
+			switch part {
+			case binlog.First:
+				last = run{start: off, before: before}
+				last.g, err = scannedGTID(e, seg.format, off)
+				if err == nil && wanted != nil && !wanted.Contains(last.g) {
+					return res, nil
+				}
+			case binlog.Outside:
+				err = checkGroup(f, e, off, seg.format)
+			case binlog.Last:
+				last.end = s.off
+				group = append(group, last)
+			}
+		}
+		if err == io.EOF || errors.As(err, &res.bad) {
+			return res, nil
+		}
+		if err != nil {
+			return res, err
+		}
+		_, isMark := parseMark(e, off)
+		if s.grouper.Open() || !seg.format.Checksum && !isMark {
+			continue
+		}
+		for _, t := range group {
+			res.blocks = addBlock(res.blocks, t.start, t.end, t.before, t.g)
+		}
+		res.transactions += len(group)
+		group = group[:0]
+		res.good, res.at = s.off, s.at
+	}
+}
+
+func scannedGTID(e binlog.Event, f binlog.Format, off int64) (gtid.GTID, error) {
+	info, err := binlog.ParseGTID(e, f)
+	if err != nil {
+		return gtid.GTID{}, &badError{off, err}
+	}
+	return info.GTID, nil
+}
+
+// checkGroup compares the group that a sync mark ends with the mark's CRC32C,
+// where nothing else would show that it is not whole.
+func checkGroup(f io.ReaderAt, e binlog.Event, off int64, format binlog.Format) error {
+	m, ok := parseMark(e, off)
+	if !ok || format.Checksum {
+		return nil
+	}
+	h := crc32.New(castagnoli)
+	if _, err := io.Copy(h, io.NewSectionReader(f, m.synced, off-m.synced)); err != nil {
+		return err
+	}
+	if h.Sum32() != m.crc {
+		return &badError{m.synced, fmt.Errorf("%w: the group up to %d", binlog.ErrChecksum, off)}
+	}
+	return nil
+}
+
+// markBehind tells whether a sync mark stands anywhere between from and size that
+// says that the file had been fsynced beyond from. It relies on nothing that
+// stands before a mark, because that may be damaged: a mark names its own offset.
+func markBehind(f io.ReaderAt, from, size int64) (bool, error) {
+	const largest = binlog.HeaderSize + markBody + binlog.ChecksumSize
+	s := &scanner{file: f, limit: size}
+	for off := from; off < size; {
+		n := int(min(readChunk, size-off))
+		b, err := s.bytes(off, n)
+		if err != nil {
+			return false, err
+		}
+		for i := 0; i+binlog.HeaderSize+markBody <= n; i++ {
+			at := off + int64(i)
+			if binary.LittleEndian.Uint64(b[i+binlog.HeaderSize+markAt:]) != uint64(at) {
+				continue
+			}
+			if m, ok := candidate(b[i:min(n, i+largest)], at); ok && m.synced > from {
+				return true, nil
+			}
+		}
+		if off+int64(n) == size {
+			break
+		}
+		off += int64(n - largest + 1)
+	}
+	return false, nil
+}
+
+// candidate returns the sync mark that b begins with, with a checksum or without.
+func candidate(b []byte, at int64) (syncMark, bool) {
+	e := binlog.Event(b)
+	if e.Type() != replication.IGNORABLE_EVENT || int64(e.Size()) > int64(len(b)) {
+		return syncMark{}, false
+	}
+	e = e[:e.Size()]
+	switch len(e) {
+	case binlog.HeaderSize + markBody:
+	case binlog.HeaderSize + markBody + binlog.ChecksumSize:
+		if e.VerifyChecksum(binlog.Format{Checksum: true}) != nil {
+			return syncMark{}, false
+		}
+	default:
+		return syncMark{}, false
+	}
+	return parseMark(e, at)
+}
