@@ -3,15 +3,12 @@ package mysqltest
 import (
 	"database/sql"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 func TestClusterHasEqualGTIDSetsAndTheAccount(t *testing.T) {
-	t0 := time.Now()
 	c := StartCluster(t, 2, Relaxed(), SemiSyncSource())
-	t.Log(time.Since(t0))
 	uuids := map[string]bool{}
 	for _, s := range c.Servers() {
 		require.Empty(t, s.GTIDExecuted(t))

@@ -11,14 +11,15 @@ import (
 // MustExec runs statements as root and ends the test if one fails.
 func (s *Server) MustExec(t testing.TB, statements ...string) {
 	t.Helper()
+	ctx := context.WithoutCancel(t.Context()) // it may be called from a Cleanup
 	for _, statement := range statements {
-		if _, err := s.db.ExecContext(t.Context(), statement); err != nil {
+		if _, err := s.db.ExecContext(ctx, statement); err != nil {
 			t.Fatalf("%s: %s: %v", s.Name, shorten(statement), err)
 		}
 	}
 }
 
-// Value is the first column of the query's first row, as text; NULL and no row are "".
+// Value is the first column of the query's first row, as text: NULL is "NULL", and "" if there is no row.
 func (s *Server) Value(t testing.TB, query string, args ...any) string {
 	t.Helper()
 	rows := s.Rows(t, query, args...)

@@ -270,12 +270,15 @@ func (s *Server) Pid() int { return s.current().pid() }
 // Kill9 kills the server at once (SIGKILL) and returns when the process is gone.
 func (s *Server) Kill9() error { return s.end(context.Background(), syscall.SIGKILL) }
 
-// Stop shuts the server down in order (SIGTERM) and returns when the process is gone.
+// Stop shuts the server down in order (SIGTERM) and returns when the process is gone. A frozen server is thawed for it.
 func (s *Server) Stop(ctx context.Context) error {
 	// The server gives open connections two seconds to end by themselves. Those of DB that are idle need not be among
 	// them; the second call sets database/sql's default again.
 	s.db.SetMaxIdleConns(0)
 	s.db.SetMaxIdleConns(2)
+	if err := s.Thaw(); err != nil {
+		return err
+	}
 	return s.end(ctx, syscall.SIGTERM)
 }
 
