@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/batondb/baton/internal/logkey"
+)
+
+const (
+	// DefaultCommandTimeout bounds a command that Config says nothing about.
+	DefaultCommandTimeout = time.Minute
+
+	readTimeout  = 10 * time.Second // of the head of a request; none has a body
+	writeTimeout = 10 * time.Second // of one piece of an answer
+	idleTimeout  = time.Minute
+	closeTimeout = 5 * time.Second // for answers under way when the server closes
+	maxHeader    = 16 << 10        // bytes
+	maxBody      = 64 << 10        // bytes
+	maxStreams   = 64              // answers of any length at a time
+)
+
+// Config says where the API is.
+type Config struct {
+	// Socket is the path of the unix socket.
+	Socket string
+	// HTTP is host and port for questions over TCP; empty: none.
+	HTTP string
+	// CommandTimeout bounds one command. 0: DefaultCommandTimeout.
+	CommandTimeout time.Duration
+}
+
+// Deps are what a Server needs of others; all are required but Logger.
+type Deps struct {
+	Cluster Cluster
+	Events  Events
+	Build   Build
+	Logger  *zap.Logger
+}
+
+// Build says which baton it is.
+type Build struct {
+	Version  string `json:"version"`  // such as "1.2.0"; "dev" when unknown
+	Revision string `json:"revision"` // the commit, with "-dirty" when changed; "" when unknown
+	Time     string `json:"time"`     // of the commit, RFC 3339; "" when unknown
+	Go       string `json:"go"`       // the Go that compiled it
+	Platform string `json:"platform"` // such as "linux/amd64"
+}
+
+// A Server answers on the socket and, where configured, on TCP.
+type Server struct {
+	cfg     Config
+	deps    Deps
+	streams chan struct{} // a token for each stream
+
+	mu      sync.Mutex
+	closed  bool
+	cancel  context.CancelFunc
+	servers []*http.Server
+	addr    net.Addr // of HTTP
+	serving sync.WaitGroup
+}
+
+// New makes a Server that Open starts.
+func New(cfg Config, deps Deps) *Server {
+	if cfg.CommandTimeout <= 0 {
+		cfg.CommandTimeout = DefaultCommandTimeout
+	}
+	if deps.Logger == nil {
+		deps.Logger = zap.NewNop()
+	}
+	return &Server{cfg: cfg, deps: deps, streams: make(chan struct{}, maxStreams)}
+}
+
+// Open begins to answer. When it returns nil, both addresses can be connected
+// to. An error wraps [ErrInUse] when another daemon answers on the socket.
+func (s *Server) Open(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.servers != nil {
+		return errors.New("open the admin API: it was opened or closed before")
+	}
+	socket, err := listenUnix(ctx, s.cfg.Socket)
+	if err != nil {
+		return fmt.Errorf("open the admin API: %w", err)
+	}
+	var tcp net.Listener
+	if s.cfg.HTTP != "" {
+		if tcp, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.HTTP); err != nil {
+			err = fmt.Errorf("open the admin API: %w; choose another address for admin.http, or remove it", err)
+			return errors.Join(err, socket.Close())
+		}
+	}
+	// Requests end with the Server, not with the context of Open.
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	registry := s.registry()
+	s.serve(base, socket, s.socketRoutes(registry))
+	if tcp != nil {
+		s.addr = tcp.Addr()
+		s.serve(base, tcp, onlyLocalNames(tcp.Addr(), s.readOnlyRoutes(registry)))
+	}
+	return nil
+}
+
+func (s *Server) serve(base context.Context, l net.Listener, h http.Handler) {
+	server := &http.Server{
+		Handler:           http.MaxBytesHandler(h, maxBody),
+		ReadHeaderTimeout: readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          zap.NewStdLog(s.deps.Logger),
+	}
+	s.servers = append(s.servers, server)
+	s.serving.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.deps.Logger.Error("the admin API stopped answering", zap.Error(err), zap.Stringer(logkey.Address, l.Addr()),
+				zap.String(logkey.Mend, "restart the daemon when it suits; replication goes on"))
+		}
+	})
+}
+
+// HTTPAddr is the address that questions over TCP are answered on, with the
+// port that was chosen when the configured one is 0; nil when there is none.
+func (s *Server) HTTPAddr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr
+}
+
+// Close ends streams, lets other answers finish for a few seconds, removes the
+// socket, and waits. Later calls do nothing.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	servers := s.servers
+	if s.closed {
+		servers = nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	var errs []error
+	if servers != nil {
+		ctx, stop := context.WithTimeout(context.Background(), closeTimeout)
+		defer stop()
+		s.cancel()
+		for _, server := range servers {
+			if err := server.Shutdown(ctx); err != nil {
+				errs = append(errs, server.Close())
+			}
+		}
+	}
+	s.serving.Wait()
+	return errors.Join(errs...)
+}
