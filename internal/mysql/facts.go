@@ -41,6 +41,11 @@ type Facts struct {
 	SyncBinlog       int64
 	FlushLogAtCommit int64 // innodb_flush_log_at_trx_commit
 
+	// TrustFunctionCreators is log_bin_trust_function_creators. Where it is OFF
+	// nobody but an account with SUPER may create a trigger or a deterministic
+	// function, and nobody at all another function.
+	TrustFunctionCreators bool
+
 	MaxAllowedPacket    int64 // bytes
 	LowerCaseTableNames int
 
@@ -81,6 +86,7 @@ var variableNames = []string{
 	"binlog_expire_logs_seconds", "binlog_expire_logs_auto_purge", "expire_logs_days",
 	"read_only", "super_read_only", "persisted_globals_load",
 	"sync_binlog", "innodb_flush_log_at_trx_commit", "max_allowed_packet", "lower_case_table_names",
+	"log_bin_trust_function_creators",
 	"rpl_semi_sync_source_enabled", "rpl_semi_sync_source_timeout", "rpl_semi_sync_replica_enabled",
 	"rpl_semi_sync_master_enabled", "rpl_semi_sync_master_timeout", "rpl_semi_sync_slave_enabled",
 }
@@ -121,6 +127,8 @@ func (f *Facts) setVariables(v values) {
 	f.FlushLogAtCommit = v.integer("innodb_flush_log_at_trx_commit")
 	f.MaxAllowedPacket = v.integer("max_allowed_packet")
 	f.LowerCaseTableNames = int(v.integer("lower_case_table_names"))
+	trust, known := v["log_bin_trust_function_creators"]
+	f.TrustFunctionCreators = !known || isOn(trust)
 	f.SemiSync = semiSyncOf(v)
 }
 

@@ -34,6 +34,7 @@ const (
 	SubjectPersisted   = "persisted"
 	SubjectCommitSync  = "commit-sync"
 	SubjectSemiSync    = "semi-sync"
+	SubjectFunctions   = "function-creators"
 	SubjectPacket      = "max-packet"
 	SubjectLetterCase  = "letter-case"
 	SubjectClock       = "clock"

@@ -75,6 +75,8 @@ func quoteAccount(account string) string {
 	if at < 0 {
 		return account
 	}
-	quote := func(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
-	return quote(account[:at]) + "@" + quote(account[at+1:])
+	return quoteName(account[:at]) + "@" + quoteName(account[at+1:])
 }
+
+// quoteName writes an identifier in backticks.
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

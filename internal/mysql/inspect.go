@@ -168,9 +168,3 @@ func namedRows(ctx context.Context, conn *sql.Conn, query string) ([]values, err
 	}
 	return all, rows.Err()
 }
-
-// hasCode tells whether err is a server's error of that number.
-func hasCode(err error, code uint16) bool {
-	got, _, ok := serverError(err)
-	return ok && got == code
-}

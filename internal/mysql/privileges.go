@@ -58,12 +58,13 @@ func allPrivileges() []Privilege {
 	return []Privilege{
 		{Name: "REPLICATION SLAVE", For: "read the leader's binlog", Required: true},
 		{Name: "REPLICATION CLIENT", For: "see replication channels and binlogs", Required: true},
-		{Name: "SELECT", For: "find tables that replication can't address, and read baton's own tables", Required: true},
 		{Name: "REPLICATION_APPLIER", For: "apply rows (BINLOG)", Required: true},
-		{Name: "SESSION_VARIABLES_ADMIN", For: "apply under the session context of each transaction", Required: true},
-		{Name: "CONNECTION_ADMIN", For: "write to followers that are read_only", Required: true},
-		{Name: "SYSTEM_VARIABLES_ADMIN", For: "set read_only, semi-sync and gtid_purged", Required: true},
-		{Name: "INSERT", For: "write baton's own tables", Required: true},
+		{Name: "CONNECTION_ADMIN", For: "write to followers, which are read_only, and end connections", Required: true},
+		// It includes SESSION_VARIABLES_ADMIN, which the session context of a
+		// transaction needs.
+		{Name: "SYSTEM_VARIABLES_ADMIN", For: "set read_only, semi-sync, gtid_purged and the session context of each transaction", Required: true},
+		{Name: "SELECT", For: "read baton's own tables, and replay CREATE TABLE … LIKE and views", Required: true},
+		{Name: "INSERT", For: "write baton's own tables, and replay RENAME TABLE", Required: true},
 		{Name: "UPDATE", For: "write baton's own tables", Required: true},
 		{Name: "DELETE", For: "write baton's own tables", Required: true},
 		{Name: "CREATE", For: tables, Required: true},
@@ -85,10 +86,8 @@ func allPrivileges() []Privilege {
 		{Name: "RELOAD", For: "replay FLUSH statements"},
 		{Name: "XA_RECOVER_ADMIN", For: "find XA transactions that were left prepared"},
 		{Name: "CREATE USER", For: accounts},
-		{Name: "CREATE ROLE", For: accounts},
-		{Name: "DROP ROLE", For: accounts},
 		{Name: "ROLE_ADMIN", For: accounts},
 		{Name: "SYSTEM_USER", For: "replay statements on accounts that have SYSTEM_USER, and end their connections"},
-		{Name: grantOption, For: "replay GRANT and REVOKE"},
+		{Name: grantOption, For: "replay GRANT and REVOKE of the privileges that it has itself"},
 	}
 }
