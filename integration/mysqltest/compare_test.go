@@ -18,7 +18,7 @@ var shop = []string{
 	"CREATE TRIGGER shop.tr BEFORE INSERT ON shop.keyless FOR EACH ROW SET NEW.b = 'y'",
 	"CREATE PROCEDURE shop.p() SELECT 1",
 	"CREATE FUNCTION shop.f() RETURNS INT DETERMINISTIC RETURN 1",
-	"CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY DO DO 1",
+	"CREATE EVENT shop.e ON SCHEDULE EVERY 1 DAY STARTS '2040-01-01 00:00:00' DO DO 1",
 }
 
 func TestDifferencesAreFoundAndNamed(t *testing.T) {
