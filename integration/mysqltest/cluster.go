@@ -19,7 +19,8 @@ type Cluster struct {
 // given options.
 func StartCluster(t testing.TB, n int, opts ...Option) *Cluster {
 	t.Helper()
-	c, err := LaunchCluster(t.Context(), testFolder(t), n, opts...)
+	dir := testFolder(t)
+	c, err := LaunchCluster(t.Context(), dir, n, append(opts, inTestFolder(dir))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ type options struct {
 	noBinlog     bool
 	relaxed      bool
 	installation *Installation
+	testFolder   string // holds all servers of one Start or StartCluster; goes with the last of them
 }
 
 // Name names the instance, in its folder and in messages. The default is "mysqld".
@@ -57,6 +58,9 @@ func InDataDir(dataDir string) Option { return func(o *options) { o.dataDir = da
 func On(installation Installation) Option {
 	return func(o *options) { o.installation = &installation }
 }
+
+// inTestFolder names the folder that exists only for the servers below it.
+func inTestFolder(dir string) Option { return func(o *options) { o.testFolder = dir } }
 
 // optionFile is the instance's my.cnf. It is a --defaults-file, so that SET PERSIST works (with --no-defaults the
 // server does not read what was persisted).

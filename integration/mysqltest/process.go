@@ -63,12 +63,14 @@ func (p *process) waitStopped() error {
 	}
 }
 
-// watcherScript reads which process to end and which folders to remove, and does so when its input ends, which is when
-// the process that holds the other end of the pipe dies, however it dies. (Pdeathsig would not do: it is sent when the
+// watcherScript reads which process to end, and ends it and removes the folders when its input ends, which is when the
+// process that holds the other end of the pipe dies, however it dies. The first argument is a folder that several
+// watchers share ("" for none): the last one takes it away. (Pdeathsig would not do: it is sent when the
 // starting thread ends, and leaves the folders.)
 const watcherScript = `
 trap '' INT TERM HUP
-pid=
+pid= shared=$1
+shift
 while read -r what value; do
 	case $what in
 	pid) pid=$value ;;
@@ -77,6 +79,7 @@ while read -r what value; do
 done
 [ -z "$pid" ] || kill -9 "$pid"
 rm -rf -- "$@"
+[ -z "$shared" ] || rmdir -- "$shared" 2>/dev/null
 `
 
 // watcher is a shell that outlives this process just long enough to clean up after it.
@@ -85,8 +88,8 @@ type watcher struct {
 	pipe io.WriteCloser
 }
 
-func startWatcher(folders ...string) (*watcher, error) {
-	w := &watcher{cmd: exec.Command("/bin/sh", append([]string{"-c", watcherScript, "sh"}, folders...)...)}
+func startWatcher(shared string, folders ...string) (*watcher, error) {
+	w := &watcher{cmd: exec.Command("/bin/sh", append([]string{"-c", watcherScript, "sh", shared}, folders...)...)}
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := w.cmd.StdinPipe()
 	if err != nil {

@@ -55,7 +55,8 @@ type Server struct {
 // server on this machine.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	s, err := Launch(t.Context(), testFolder(t), opts...)
+	dir := testFolder(t)
+	s, err := Launch(t.Context(), dir, append(opts, inTestFolder(dir))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func (s *Server) prepare(ctx context.Context, dir string) error {
 	if err := s.choosePort(); err != nil {
 		return err
 	}
-	if s.watcher, err = startWatcher(s.folders...); err != nil {
+	if s.watcher, err = startWatcher(s.options.testFolder, s.folders...); err != nil {
 		return err
 	}
 	if err := os.Mkdir(filepath.Join(s.dir, "tmp"), 0o700); err != nil {

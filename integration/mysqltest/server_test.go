@@ -143,9 +143,10 @@ func TestTLSAndOtherSettings(t *testing.T) {
 // Run as a child, it starts a server, says where, and is killed.
 func TestNothingStaysBehindAKilledProcess(t *testing.T) {
 	if os.Getenv("MYSQLTEST_CHILD") != "" {
-		s, err := Launch(t.Context(), os.Getenv("MYSQLTEST_CHILD"), Relaxed())
+		dir := filepath.Join(os.Getenv("MYSQLTEST_CHILD"), "all")
+		c, err := LaunchCluster(t.Context(), dir, 1, Relaxed(), inTestFolder(dir))
 		require.NoError(t, err)
-		fmt.Printf("pid=%d\n", s.Pid())
+		fmt.Printf("pid=%d\n", c.Followers[0].Pid())
 		select {}
 	}
 	dir := t.TempDir()
@@ -166,5 +167,5 @@ func TestNothingStaysBehindAKilledProcess(t *testing.T) {
 	eventually(t, func() bool {
 		left, err := os.ReadDir(dir)
 		return err == nil && len(left) == 0
-	}, "its folder goes")
+	}, "all folders go")
 }
