@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/batondb/baton/applier/session"
 	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/integration/binlogtest"
 	"github.com/batondb/baton/integration/mysqltest"
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -22,56 +21,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// readBinlog groups the transactions of all of a server's binlog files, in order.
-func readBinlog(t *testing.T, s *mysqltest.Server) []*binlog.Transaction {
-	t.Helper()
-	var all []*binlog.Transaction
-	for _, row := range s.Rows(t, "SHOW BINARY LOGS") {
-		raw, err := os.ReadFile(filepath.Join(s.DataDir, row[0]))
-		require.NoError(t, err)
-		all = append(all, group(t, raw[4:])...)
-	}
-	return all
-}
-
-func group(t *testing.T, raw []byte) []*binlog.Transaction {
-	t.Helper()
-	var all []*binlog.Transaction
-	var format binlog.Format
-	var grouper binlog.Grouper
-	var tx *binlog.Transaction
-	var events []binlog.Event
-	for len(raw) > 0 {
-		e, err := binlog.CheckEvent(raw[:binlog.Event(raw).Size()])
-		require.NoError(t, err)
-		raw = raw[len(e):]
-		if e.Type() == replication.FORMAT_DESCRIPTION_EVENT {
-			format, err = binlog.ParseFormat(e)
-			require.NoError(t, err)
-		}
-		require.NoError(t, e.VerifyChecksum(format))
-		part, err := grouper.Next(e, format)
-		require.NoError(t, err)
-		switch part {
-		case binlog.Outside:
-			continue
-		case binlog.First:
-			info, err := binlog.ParseGTID(e, format)
-			require.NoError(t, err)
-			tx, events = &binlog.Transaction{GTIDInfo: info, Format: format}, nil
-		}
-		events = append(events, e)
-		tx.Size += int64(len(e))
-		if part == binlog.Last {
-			tx.Body = binlog.Events(slices.Clone(events))
-			require.EqualValues(t, tx.Length, tx.Size, "the leader's own count of the transaction's bytes")
-			all = append(all, tx)
-		}
-	}
-	require.False(t, grouper.Open())
-	return all
-}
 
 func open(t *testing.T, s *mysqltest.Server) *session.Session {
 	t.Helper()
@@ -100,7 +49,7 @@ func TestWhatTheLeaderDidIsWhatTheFollowerHas(t *testing.T) {
 		runAll(t, leader, statements)
 	}
 	s, again := open(t, follower), open(t, follower)
-	for _, tx := range readBinlog(t, leader) {
+	for _, tx := range binlogtest.Read(t, leader) {
 		require.NoError(t, s.Apply(t.Context(), tx))
 		require.NoError(t, again.Apply(t.Context(), tx))
 	}
@@ -176,13 +125,13 @@ func TestLargeTransactionsFitThroughSmallPackets(t *testing.T) {
 		"DELETE FROM t WHERE a = 3",
 		"UPDATE t SET a = a + 1 ORDER BY id DESC",
 	})
-	for _, tx := range readBinlog(t, leader) {
+	for _, tx := range binlogtest.Read(t, leader) {
 		require.NoError(t, s.Apply(t.Context(), tx))
 	}
 	mysqltest.AssertSameData(t, leader, follower)
 
 	runAll(t, leader, []string{"INSERT INTO d.t (a, b) VALUES (4, REPEAT('d', 3000000))"})
-	all := readBinlog(t, leader)
+	all := binlogtest.Read(t, leader)
 	var failure *session.Error
 	require.ErrorAs(t, s.Apply(t.Context(), all[len(all)-1]), &failure)
 	require.Equal(t, session.Refused, failure.Kind)
@@ -201,12 +150,12 @@ func TestRefusalNamesTableAndMend(t *testing.T) {
 	runAll(t, leader, []string{"CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, v INT)", "CREATE TABLE d.o (id INT PRIMARY KEY)",
 		"INSERT INTO d.t VALUES (1, 1), (2, 2)"})
 	s := open(t, follower)
-	for _, tx := range readBinlog(t, leader) {
+	for _, tx := range binlogtest.Read(t, leader) {
 		require.NoError(t, s.Apply(t.Context(), tx))
 	}
 	require.NoError(t, follower.ExecUnlogged(t.Context(), "DELETE FROM d.t WHERE id = 2"))
 	runAll(t, leader, []string{"BEGIN", "INSERT INTO d.o VALUES (1)", "UPDATE d.t SET v = 5 WHERE id = 2", "COMMIT"})
-	all := readBinlog(t, leader)
+	all := binlogtest.Read(t, leader)
 	tx := all[len(all)-1]
 
 	var failure *session.Error
@@ -227,7 +176,7 @@ func TestSkippedTransactionLeavesNoTraceButItsGTID(t *testing.T) {
 	leader, follower := pair(t)
 	runAll(t, leader, []string{"CREATE DATABASE d"})
 	s := open(t, follower)
-	tx := readBinlog(t, leader)[0]
+	tx := binlogtest.Read(t, leader)[0]
 	require.NoError(t, s.Skip(t.Context(), tx.GTID))
 	require.NoError(t, s.Apply(t.Context(), tx), "a GTID that is there is left alone")
 	require.Equal(t, leader.GTIDExecuted(t), follower.GTIDExecuted(t))
@@ -241,11 +190,11 @@ func TestErrorsThatPassAreToldApart(t *testing.T) {
 	leader, follower := pair(t)
 	runAll(t, leader, []string{"CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, v INT)", "INSERT INTO d.t VALUES (1, 1)"})
 	s := open(t, follower)
-	for _, tx := range readBinlog(t, leader) {
+	for _, tx := range binlogtest.Read(t, leader) {
 		require.NoError(t, s.Apply(t.Context(), tx))
 	}
 	runAll(t, leader, []string{"UPDATE d.t SET v = 2", "UPDATE d.t SET v = 3"})
-	all := readBinlog(t, leader)
+	all := binlogtest.Read(t, leader)
 	first, second := all[len(all)-2], all[len(all)-1]
 
 	follower.MustExec(t, "SET GLOBAL super_read_only=ON")
@@ -310,7 +259,7 @@ func TestStatementFormatIsRefused(t *testing.T) {
 		"SET SESSION binlog_format = STATEMENT", "INSERT INTO d.t VALUES (1, 1)", "SET @a = 5", "INSERT INTO d.t VALUES (2, @a)"})
 	s := open(t, follower)
 	var refused int
-	for _, tx := range readBinlog(t, leader) {
+	for _, tx := range binlogtest.Read(t, leader) {
 		err := s.Apply(t.Context(), tx)
 		var failure *session.Error
 		if errors.As(err, &failure) {
@@ -329,7 +278,7 @@ func TestFormatMayChange(t *testing.T) {
 	leader, follower := pair(t)
 	runAll(t, leader, []string{"CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)", "INSERT INTO d.t VALUES (1)", "INSERT INTO d.t VALUES (2)"})
 	s := open(t, follower)
-	for i, tx := range readBinlog(t, leader) {
+	for i, tx := range binlogtest.Read(t, leader) {
 		format := tx.Format
 		body := tx.Format.Event[binlog.HeaderSize : len(tx.Format.Event)-binlog.ChecksumSize]
 		other := slices.Clone([]byte(body))

@@ -1,0 +1,273 @@
+package applier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/batondb/baton/applier/schedule"
+	"github.com/batondb/baton/applier/session"
+	"github.com/batondb/baton/binlog"
+	"github.com/go-mysql-org/go-mysql/replication"
+)
+
+// How many transactions, and of how many bytes of binlog, are held between the
+// relay and the follower at most; one larger transaction is held alone. More
+// would find no more to run side by side.
+const (
+	windowCount = 512
+	windowBytes = 8 << 20
+)
+
+// grace is how long what is under way may take to be committed after the applier
+// was told to end.
+const grace = 5 * time.Second
+
+// A round is one stream of transactions to the follower: from admission to the
+// first error, or to a pause.
+type round struct {
+	*Applier
+	cfg      Config
+	ctx      context.Context // of the sessions: ends when what is under way is to be cut off
+	schedule schedule.Schedule
+	held     map[schedule.Ticket]*binlog.Transaction
+	bytes    int64
+	idle     []*worker
+	workers  []*worker
+	results  chan result
+	running  int
+	failed   error // the first error; nothing is started after it
+}
+
+// round admits the follower and applies until something ends it. It returns nil
+// when it was ended gently.
+func (a *Applier) round(ctx context.Context) error {
+	gentle, end := context.WithCancel(ctx)
+	defer end()
+	a.mu.Lock()
+	cfg := a.cfg
+	a.end = end
+	if a.paused {
+		end()
+	}
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		a.end = nil
+		a.progress.running, a.progress.known, a.progress.inFlight = false, a.progress.known && !a.progress.oldest.IsZero(), 0
+		a.mu.Unlock()
+	}()
+	if err := a.deps.Gate.Admit(gentle); err != nil {
+		return unlessEnded(gentle, err)
+	}
+	first, err := a.openSession(gentle)
+	if err != nil {
+		return unlessEnded(gentle, err)
+	}
+	executed, err := first.Executed(gentle)
+	if err != nil {
+		first.Close()
+		return unlessEnded(gentle, err)
+	}
+	reader, err := a.deps.Relay.NewReader(executed)
+	if err != nil {
+		first.Close()
+		return fmt.Errorf("read relay: %w", err)
+	}
+	defer reader.Close()
+	a.flow(executed)
+
+	sessions, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
+	r := &round{Applier: a, cfg: cfg, ctx: sessions, held: map[schedule.Ticket]*binlog.Transaction{}, results: make(chan result)}
+	defer r.close(cut)
+	r.hire(first)
+	return r.stream(gentle, reader)
+}
+
+// unlessEnded is err, or nil when ctx was what ended the attempt.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// arrival is what the reader gave.
+type arrival struct {
+	tx  *binlog.Transaction
+	err error
+}
+
+// stream applies what reader gives until the first error, or until gentle ends,
+// and what is under way then is done.
+func (r *round) stream(gentle context.Context, reader Reader) error {
+	reading, stopReading := context.WithCancel(gentle)
+	arrivals := make(chan arrival)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		read(reading, reader, arrivals)
+	}()
+	defer func() {
+		stopReading()
+		<-done
+	}()
+
+	for {
+		if r.failed == nil && gentle.Err() == nil {
+			r.start()
+		}
+		r.report()
+		if r.running == 0 && (r.failed != nil || gentle.Err() != nil) {
+			return r.failed
+		}
+		var more <-chan arrival
+		var ended <-chan struct{}
+		if r.failed == nil && gentle.Err() == nil {
+			ended = gentle.Done()
+			if r.schedule.Len() < windowCount && (r.bytes < windowBytes || r.schedule.Len() == 0) {
+				more = arrivals
+			}
+		}
+		select {
+		case got := <-more:
+			r.arrived(got)
+		case res := <-r.results:
+			r.finished(res)
+		case <-ended:
+		}
+	}
+}
+
+// read hands over what reader gives.
+func read(ctx context.Context, reader Reader, arrivals chan<- arrival) {
+	for {
+		tx, err := reader.Next(ctx)
+		select {
+		case arrivals <- arrival{tx, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (r *round) arrived(got arrival) {
+	if got.err != nil {
+		r.fail(fmt.Errorf("read relay: %w", got.err))
+		return
+	}
+	tx := got.tx
+	barrier := r.cfg.LeaderOrder || runsAlone(tx)
+	ticket := r.schedule.Push(schedule.Transaction{LastCommitted: tx.LastCommitted, SequenceNumber: tx.SequenceNumber, Barrier: barrier})
+	r.held[ticket] = tx
+	r.bytes += tx.Size
+}
+
+// runsAlone tells whether a transaction is one whose effects the logical clock
+// may not cover: everything but rows.
+func runsAlone(tx *binlog.Transaction) bool {
+	n := 0
+	for e, err := range tx.Body {
+		if err != nil {
+			return true
+		}
+		if n++; n == 1 {
+			continue // the GTID
+		}
+		if e.Type() == replication.TRANSACTION_PAYLOAD_EVENT {
+			return false
+		}
+		if e.Type() != replication.QUERY_EVENT {
+			return true
+		}
+		q, err := binlog.ParseQuery(e, tx.Format)
+		return err != nil || string(q.Statement) != "BEGIN"
+	}
+	return true
+}
+
+// start hands out all that may start, as long as there are sessions.
+func (r *round) start() {
+	for {
+		if len(r.idle) == 0 && len(r.workers) >= r.cfg.Sessions {
+			return
+		}
+		ticket, ok := r.schedule.Start()
+		if !ok {
+			return
+		}
+		if len(r.idle) == 0 {
+			r.hire(nil)
+		}
+		w := r.idle[len(r.idle)-1]
+		r.idle = r.idle[:len(r.idle)-1]
+		r.running++
+		w.jobs <- job{ticket: ticket, tx: r.held[ticket]}
+	}
+}
+
+func (r *round) finished(res result) {
+	r.running--
+	r.idle = append(r.idle, res.worker)
+	if res.err != nil {
+		r.fail(res.err)
+		return
+	}
+	tx := r.held[res.ticket]
+	delete(r.held, res.ticket)
+	r.bytes -= tx.Size
+	r.schedule.Done(res.ticket)
+	r.count(tx)
+}
+
+// fail keeps the error that says most: a refusal rather than the loss of a
+// connection that came with it.
+func (r *round) fail(err error) {
+	var old, refused *session.Error
+	if r.failed != nil && (!errors.As(err, &refused) || refused.Kind != session.Refused ||
+		errors.As(r.failed, &old) && old.Kind == session.Refused) {
+		return
+	}
+	r.failed = err
+}
+
+// count notes a transaction that was applied.
+func (r *round) count(tx *binlog.Transaction) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := &r.progress
+	p.applied++
+	p.bytes += tx.Size
+	p.lastGTID, p.lastTime = tx.GTID, time.Now()
+	if p.failure != nil && p.failure.GTID == tx.GTID {
+		r.recovered()
+	}
+}
+
+// report notes what is under way.
+func (r *round) report() {
+	var oldest time.Time
+	if ticket, ok := r.schedule.Oldest(); ok {
+		oldest = r.held[ticket].ImmediateCommit
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.progress.oldest, r.progress.known, r.progress.inFlight = oldest, true, r.running
+}
+
+// close ends the workers and their sessions.
+func (r *round) close(cut context.CancelFunc) {
+	cut()
+	for _, w := range r.workers {
+		close(w.jobs)
+	}
+	for _, w := range r.workers {
+		<-w.gone
+	}
+}

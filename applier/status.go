@@ -1,0 +1,102 @@
+package applier
+
+import (
+	"time"
+
+	"github.com/batondb/baton/binlog/gtid"
+)
+
+// A State is what a follower is doing. The names are part of `baton status`.
+type State string
+
+// The states of a follower.
+const (
+	Connecting  State = "connecting"
+	Streaming   State = "streaming"   // at the relay's head, or close to it
+	CatchingUp  State = "catching-up" // further behind than Config.CatchingUp
+	Paused      State = "paused"      // by an operator
+	Stopped     State = "stopped"     // something must be mended; see Status.Failure
+	Unreachable State = "unreachable" // no connection to it
+	Quarantined State = "quarantined" // it holds transactions that the leader hasn't
+	NeedsSeed   State = "needs-seed"  // neither relay nor leader holds what it lacks
+)
+
+// ModePerTransaction is the mode in which each leader transaction is one
+// follower transaction.
+const ModePerTransaction = "per-transaction"
+
+// A Failure is why a follower doesn't go on.
+type Failure struct {
+	GTID    gtid.GTID // the transaction that was refused; zero when none was
+	Tables  []string  // the tables of the rows that were refused
+	Code    uint16    // the server's error number; 0 if it isn't the server's
+	Message string    // what happened, in one line
+	Mend    string    // what to do about it
+	Since   time.Time // when it was first seen
+}
+
+// Status is a follower at one moment.
+type Status struct {
+	State   State
+	Since   time.Time // when the state began
+	Mode    string    // empty when nothing is being applied
+	Failure *Failure  // nil when nothing is wrong
+	// Lag is how long ago the leader committed the oldest transaction that the
+	// follower was given and lacks; 0 when it lacks none, negative when unknown.
+	Lag      time.Duration
+	Applied  int64     // transactions applied since the daemon started
+	Bytes    int64     // bytes of binlog applied since the daemon started
+	Retries  int64     // transactions tried again after locks or deadlocks
+	InFlight int       // transactions given to sessions and not committed yet
+	LastGTID gtid.GTID // the last transaction applied
+	LastTime time.Time // when that was
+}
+
+// progress is what an Applier keeps for its Status. Applier.mu guards it.
+type progress struct {
+	state    State
+	since    time.Time
+	failure  *Failure
+	running  bool      // transactions flow
+	oldest   time.Time // the leader's commit time of the oldest transaction that isn't applied; zero for none
+	known    bool      // oldest is known
+	applied  int64
+	bytes    int64
+	retries  int64
+	inFlight int
+	lastGTID gtid.GTID
+	lastTime time.Time
+}
+
+// Status tells how the follower is doing.
+func (a *Applier) Status() Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := &a.progress
+	s := Status{State: p.state, Since: p.since, Lag: -1, Applied: p.applied, Bytes: p.bytes, Retries: p.retries,
+		InFlight: p.inFlight, LastGTID: p.lastGTID, LastTime: p.lastTime}
+	if p.failure != nil {
+		failure := *p.failure
+		s.Failure = &failure
+	}
+	if p.known {
+		s.Lag = 0
+		if !p.oldest.IsZero() {
+			s.Lag = max(0, time.Since(p.oldest))
+		}
+	}
+	if p.running {
+		s.Mode = ModePerTransaction
+		if s.State == Streaming && s.Lag > a.cfg.CatchingUp {
+			s.State = CatchingUp
+		}
+	}
+	return s
+}
+
+// setState changes the state. a.mu is held.
+func (a *Applier) setState(state State) {
+	if a.progress.state != state {
+		a.progress.state, a.progress.since = state, time.Now()
+	}
+}
