@@ -1,0 +1,69 @@
+package admin
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+)
+
+func exampleCollector(t *testing.T) *collector {
+	s := exampleStatus(t)
+	return newCollector(func() Status { return s }, func() uint64 { return 0 }, Build{Version: "1.0.0", Revision: "abc", Go: "go1.26"})
+}
+
+func TestMetricsFollowTheConventions(t *testing.T) {
+	problems, err := testutil.CollectAndLint(exampleCollector(t))
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+func TestMetricsSayWhatTheStatusSays(t *testing.T) {
+	text := scrape(t)
+	for _, line := range []string{
+		`baton_build_info{cluster="shop",go_version="go1.26",revision="abc",version="1.0.0"} 1`,
+		`baton_events_dropped_total{cluster="shop"} 0`,
+		`baton_epoch{cluster="shop"} 3`,
+		`baton_durability_protected{cluster="shop",mode="balanced"} 1`,
+		`baton_source_connected{cluster="shop"} 1`,
+		`baton_source_stopped{cluster="shop"} 0`,
+		`baton_source_connects_total{cluster="shop"} 2`,
+		`baton_source_acknowledgements_total{cluster="shop"} 70`,
+		`baton_relay_size_bytes{cluster="shop"} 1.073741824e+09`,
+		`baton_relay_segments{cluster="shop"} 4`,
+		`baton_relay_undurable_transactions{cluster="shop"} 2`,
+		`baton_relay_fsync_duration_seconds_sum{cluster="shop"} 0.5`,
+		`baton_relay_fsync_duration_seconds_count{cluster="shop"} 50`,
+		`baton_instance_info{address="10.0.0.1:3306",cluster="shop",name="db1",role="leader",version="9.7.4"} 1`,
+		`baton_instance_state{cluster="shop",name="db2",role="follower",state="stopped"} 1`,
+		`baton_instance_state{cluster="shop",name="db2",role="follower",state="streaming"} 0`,
+		`baton_instance_errant_transactions{cluster="shop",name="db2"} 2`,
+		`baton_follower_behind_transactions{cluster="shop",name="db2"} 54`,
+		`baton_follower_batch_mode{cluster="shop",name="db2"} 0`,
+		`baton_follower_transactions_total{cluster="shop",name="db2"} 44`,
+	} {
+		require.Contains(t, text, line+"\n")
+	}
+}
+
+func scrape(t *testing.T) string {
+	t.Helper()
+	s, _, _ := startServer(t, &fakeCluster{status: exampleStatus(t)}, nil)
+	r := overTCP(t, s, http.MethodGet, "/metrics")
+	require.Equal(t, http.StatusOK, r.status)
+	return r.body
+}
+
+func TestWhatIsUnknownIsNoMetric(t *testing.T) {
+	text := scrape(t)
+	require.NotContains(t, text, "baton_follower_lag_seconds{", "db2's lag is not known")
+	require.NotContains(t, text, `baton_follower_behind_transactions{cluster="shop",name="db1"}`, "a leader is behind nobody")
+	require.Contains(t, text, "go_goroutines")
+	require.Contains(t, text, "process_resident_memory_bytes")
+}
+
+func TestAnEmptyStatusCanBeScraped(t *testing.T) {
+	s, _, _ := startServer(t, &fakeCluster{}, nil)
+	require.Equal(t, http.StatusOK, overTCP(t, s, http.MethodGet, "/metrics").status)
+}
