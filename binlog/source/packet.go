@@ -1,0 +1,139 @@
+package source
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxPayload is the size of a protocol packet that is continued by the next.
+const maxPayload = 1<<24 - 1
+
+// errSilent is returned when the leader sent nothing, not even a heartbeat,
+// for the read timeout.
+var errSilent = errors.New("the leader is silent")
+
+// A packetReader reads the packets of a stream. It reads the connection itself
+// and not through client.Conn because the leader begins a new sequence after
+// each event that it wants acknowledged, because acknowledgements are written
+// meanwhile, and to have each event copied only once.
+//
+// Source: MySQL's source documentation, "MySQL Packets".
+type packetReader struct {
+	conn    net.Conn
+	in      *bufio.Reader
+	timeout time.Duration
+	next    uint8 // sequence number of the next packet
+	restart bool  // the next packet may begin a new sequence
+
+	mu      sync.Mutex
+	stopped error
+}
+
+func newPacketReader(conn net.Conn, timeout time.Duration) *packetReader {
+	p := &packetReader{conn: conn, timeout: timeout, next: 1}
+	p.in = bufio.NewReaderSize(deadlineReader{p}, 256<<10)
+	return p
+}
+
+// stop makes the current and every further read return cause. The first cause
+// counts. It may be called by any goroutine.
+func (p *packetReader) stop(cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped == nil {
+		p.stopped = cause
+		_ = p.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// arm sets the deadline of the read that follows.
+func (p *packetReader) arm() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped != nil {
+		return p.stopped
+	}
+	return p.conn.SetReadDeadline(time.Now().Add(p.timeout))
+}
+
+func (p *packetReader) cause() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped
+}
+
+// read returns the payload of the next packet, in memory of its own.
+func (p *packetReader) read() ([]byte, error) {
+	payload, err := p.readAll()
+	if err == nil {
+		return payload, nil
+	}
+	switch cause := p.cause(); {
+	case cause != nil:
+		return nil, cause
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, fmt.Errorf("%w: nothing for %s, no heartbeat either", errSilent, p.timeout)
+	}
+	return nil, fmt.Errorf("read from the leader: %w", err)
+}
+
+func (p *packetReader) readAll() ([]byte, error) {
+	var payload []byte
+	for {
+		n, err := p.header()
+		if err != nil {
+			return nil, err
+		}
+		start := len(payload)
+		payload = slices.Grow(payload, n)[:start+n]
+		if _, err := io.ReadFull(p.in, payload[start:]); err != nil {
+			return nil, cut(err)
+		}
+		if n < maxPayload {
+			return payload, nil
+		}
+	}
+}
+
+// header reads a packet's header and returns the length of its payload.
+func (p *packetReader) header() (int, error) {
+	var h [4]byte
+	if _, err := io.ReadFull(p.in, h[:]); err != nil {
+		return 0, err
+	}
+	if seq := h[3]; seq != p.next && (!p.restart || seq != 1) {
+		return 0, fmt.Errorf("packet with the sequence number %d where %d belongs", seq, p.next)
+	}
+	p.next, p.restart = h[3]+1, false
+	return int(binary.LittleEndian.Uint32(h[:]) & maxPayload), nil
+}
+
+// cut makes an end of the connection inside a packet known as such.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// expectRestart says that the leader may begin a new sequence: it does so
+// after an event that it wants acknowledged.
+func (p *packetReader) expectRestart() { p.restart = true }
+
+// deadlineReader sets the deadline before each read of the connection.
+type deadlineReader struct{ p *packetReader }
+
+func (d deadlineReader) Read(b []byte) (int, error) {
+	if err := d.p.arm(); err != nil {
+		return 0, err
+	}
+	return d.p.conn.Read(b)
+}

@@ -1,0 +1,93 @@
+package source
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/batondb/baton/internal/history"
+	"github.com/batondb/baton/internal/logkey"
+	"go.uber.org/zap"
+)
+
+// passing stands in told.last for a trouble without a Reason.
+const passing Reason = "passing"
+
+// told is what the log and the history were told last, so that a trouble is
+// said once and not at each try.
+type told struct {
+	leader   string
+	log      *zap.Logger
+	recorder history.Recorder
+
+	mu    sync.Mutex
+	last  Reason // of the trouble that was said last; empty when the stream got on since
+	extra string // the transactions that were last said to be missing on the leader
+}
+
+// failed says why there is no stream, unless that was said already. A leader
+// that can't be reached is no news while the cause of a stop isn't mended.
+func (t *told) failed(err error, pause time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var stop *Error
+	if !errors.As(err, &stop) {
+		if t.last == "" {
+			t.last = passing
+			t.say(history.Event{Level: history.Warn, Kind: history.SourceLost,
+				Message: "the stream from the leader is interrupted: " + err.Error()},
+				zap.Duration(logkey.Delay, pause))
+		}
+		return
+	}
+	if t.last == stop.Reason {
+		return
+	}
+	t.last = stop.Reason
+	t.say(history.Event{Level: history.Error, Kind: history.SourceStopped, GTID: stop.GTIDs.String(),
+		Message: "the stream from the leader is stopped: " + stop.Error(), Mend: stop.Mend})
+}
+
+// gotOn says that the stream lives.
+func (t *told) gotOn(message string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = ""
+	t.say(history.Event{Level: history.Info, Kind: history.SourceConnected, Message: message})
+}
+
+// ahead says that the relay has transactions of others that the leader lacks.
+func (t *told) ahead(set string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if set == "" || t.extra == set {
+		t.extra = set
+		return
+	}
+	t.extra = set
+	t.say(history.Event{Level: history.Warn, Kind: history.InstanceProblem, GTID: set,
+		Message: "the leader lacks transactions of other servers that the relay has",
+		Mend:    "find out which followers have them (GTID_SUBTRACT of gtid_executed) before any of them is promoted"})
+}
+
+func (t *told) say(e history.Event, fields ...zap.Field) {
+	e.Instance = t.leader
+	fields = append(fields, zap.String(logkey.Instance, e.Instance), zap.String(logkey.Kind, string(e.Kind)))
+	if e.GTID != "" {
+		fields = append(fields, zap.String(logkey.GTIDSet, e.GTID))
+	}
+	if e.Mend != "" {
+		fields = append(fields, zap.String(logkey.Mend, e.Mend))
+	}
+	switch e.Level {
+	case history.Error:
+		t.log.Error(e.Message, fields...)
+	case history.Warn:
+		t.log.Warn(e.Message, fields...)
+	default:
+		t.log.Info(e.Message, fields...)
+	}
+	if t.recorder != nil {
+		t.recorder.Record(e)
+	}
+}
