@@ -69,21 +69,22 @@ func checkJSON(out io.Writer, cfg config.Config, findings []mysql.Finding) error
 	}{cfg.Cluster, number(findings, mysql.Error) == 0, findings})
 }
 
-// checkText lists the findings by instance, the errors first.
+// checkText lists the findings about the cluster, then by instance, the errors
+// first.
 func (p *program) checkText(out io.Writer, cfg config.Config, findings []mysql.Finding) error {
+	subjects := [][2]string{{cfg.Cluster, "the cluster"}}
 	for _, in := range cfg.Instances {
-		if _, err := fmt.Fprintf(out, "%s  %s\n", p.paint(bold, in.Name), in.Address); err != nil {
+		subjects = append(subjects, [2]string{in.Name, in.Address})
+	}
+	for i, s := range subjects {
+		of := worstFirst(findings, s[0])
+		if i == 0 && len(of) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(out, "%s  %s\n", p.paint(bold, s[0]), s[1]); err != nil {
 			return err
 		}
-		for _, f := range worstFirst(findings, in.Name) {
-			if err := p.finding(out, f); err != nil {
-				return err
-			}
-		}
-	}
-	// What names no instance of the configuration is said all the same.
-	for _, f := range findings {
-		if _, known := cfg.Instance(f.Instance); !known {
+		for _, f := range of {
 			if err := p.finding(out, f); err != nil {
 				return err
 			}

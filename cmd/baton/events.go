@@ -83,7 +83,7 @@ func (p *program) showEvent(out io.Writer, e history.Event, format output) error
 // ago is the time from t to now in the two largest units.
 func ago(t, now time.Time) string { return short(now.Sub(t)) }
 
-// short is a duration in at most two units: 0.3s, 12s, 3m10s, 5h12m, 3d4h.
+// short is a duration in at most two units: 0.3s, 12s, 3m10s, 5h12m, 3d04h, 40d.
 func short(d time.Duration) string {
 	d = max(d, 0)
 	switch s := int64(d / time.Second); {
@@ -95,7 +95,9 @@ func short(d time.Duration) string {
 		return fmt.Sprintf("%dm%02ds", s/60, s%60)
 	case s < 86400:
 		return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
-	default:
+	case s < 10*86400:
 		return fmt.Sprintf("%dd%02dh", s/86400, s%86400/3600)
+	default:
+		return fmt.Sprintf("%dd", s/86400)
 	}
 }

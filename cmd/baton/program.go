@@ -80,7 +80,7 @@ func (p *program) exit(verb *cobra.Command, err error) int {
 		say("see %s --help", verb.CommandPath())
 		return exitUsage
 	}
-	say("baton: %v", err)
+	say("baton: %s", printableLines(err.Error()))
 	if e, ok := errors.AsType[*admin.NoDaemonError](err); ok {
 		say("  to do: %s", mendNoDaemon(verb, e))
 		return exitNoDaemon

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -137,7 +138,8 @@ func (p *program) showTransaction(out io.Writer, t admin.RelayTransaction, forma
 		if e.Query != "" {
 			detail = e.Query
 		}
-		_, err = fmt.Fprintf(out, "  %-19s  %9s  %s\n", e.Type, humanize.IBytes(uint64(max(e.Bytes, 0))), printable(detail))
+		line := fmt.Sprintf("  %-19s  %9s  %s", e.Type, humanize.IBytes(uint64(max(e.Bytes, 0))), printable(detail))
+		_, err = fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 	return err
 }

@@ -32,7 +32,8 @@ func (p *program) statusVerb() *cobra.Command {
 		Short: "Show who leads, how far behind each follower is, and what is wrong",
 		Long: "Show who leads, how far behind each follower is, what is wrong and what to do about it.\n\n" +
 			"LAG is the age of the oldest transaction that a follower lacks, BEHIND how many it lacks, TX/S\n" +
-			"how many it was given a second; ? means unknown. -o json is an API.",
+			"how many are applied to it a second, MODE whether singly or in batches; ? means unknown.\n" +
+			"-o json is an API.",
 		Args: noArgs,
 	}
 	at := daemonFlags(cmd)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/cmd/internal/admin"
 )
 
@@ -142,12 +143,16 @@ func rate(i admin.Instance) string {
 	return ofFollower(i, i.AppliedPerSecond, func(r float64) string { return count(r, 999_999) })
 }
 
-// count is n as it stands up to most, then in millions.
+// count is n as it stands up to most, then in millions or milliards.
 func count(n, most float64) string {
-	if n > most {
+	switch {
+	case n <= most:
+		return strconv.FormatFloat(n, 'f', 0, 64)
+	case n < 1e10:
 		return strconv.FormatFloat(n/1e6, 'f', 1, 64) + "M"
+	default:
+		return strconv.FormatFloat(n/1e9, 'f', 1, 64) + "G"
 	}
-	return strconv.FormatFloat(n, 'f', 0, 64)
 }
 
 // mode says in one word how a follower is applied to.
@@ -172,10 +177,12 @@ func (p *program) problems(b *strings.Builder, s admin.Status) {
 	}
 	for _, i := range s.Instances {
 		switch {
+		case i.Error != "" && i.Role == admin.Leader && i.Error == s.Source.Error:
+			continue // said above
 		case i.Error != "":
 			p.problem(b, i.Name, i.State, i.Error, i.Mend)
 		case i.Errant != nil && !i.Errant.IsEmpty():
-			p.problem(b, i.Name, i.State, admin.Text("it has transactions that neither the leader nor the relay has: "+i.Errant.String()), i.Mend)
+			p.problem(b, i.Name, i.State, errantText(*i.Errant), i.Mend)
 		default:
 			continue
 		}
@@ -187,6 +194,16 @@ func (p *program) problems(b *strings.Builder, s admin.Status) {
 			b.WriteString("  " + printable(detail) + "\n")
 		}
 	}
+}
+
+// errantText names errant transactions, as far as they fit into a few lines.
+func errantText(errant gtid.Set) admin.Text {
+	const most = 200
+	text := errant.String()
+	if len(text) > most {
+		text = text[:most] + "…"
+	}
+	return admin.Text(fmt.Sprintf("transactions that neither the leader nor the relay has, %d of them: %s", errant.Count(), text))
 }
 
 func (p *program) problem(b *strings.Builder, who, state string, text, mend admin.Text) {

@@ -20,6 +20,15 @@ func printable(s string) string {
 	}, s)
 }
 
+// printableLines is printable for a text of several lines.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // wrap breaks s at spaces into lines of at most width letters where that is
 // possible: a word is never broken, so that a GTID or a path can be copied. The
 // first line begins with first, the others with rest.
