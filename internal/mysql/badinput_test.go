@@ -52,7 +52,7 @@ func TestBadInputIsNamedAndNothingIsChanged(t *testing.T) {
 	stranger := targetOf(native)
 	stranger.Name, stranger.Password = "db6", config.NewSecret("wrong")
 	targets := []mysql.Target{targetOf(leader), targetOf(twin), targetOf(old), targetOf(native), alias, stranger}
-	c := mysql.Cluster{Members: mysql.Survey(t.Context(), targets, "db1", true), BatonID: 5}
+	c := mysql.Cluster{Members: surveyAll(t.Context(), targets, "db1", true), BatonID: 5}
 	findings := mysql.Examine(c)
 	for _, want := range []struct{ instance, subject, says string }{
 		{"db2", mysql.SubjectServerID, "server_id 77 is also that of db1"},
@@ -78,7 +78,7 @@ func TestBadInputIsNamedAndNothingIsChanged(t *testing.T) {
 	}
 
 	t.Run("the same as a leader", func(t *testing.T) {
-		c := mysql.Cluster{Members: mysql.Survey(t.Context(), targets[2:3], "db3", false)}
+		c := mysql.Cluster{Members: surveyAll(t.Context(), targets[2:3], "db3", false)}
 		findings := mysql.Examine(c)
 		require.Equal(t, mysql.Error, find(t, findings, "db3", mysql.SubjectGTIDMode).Level)
 		require.Equal(t, mysql.Error, find(t, findings, "db3", mysql.SubjectFormat).Level)
@@ -90,7 +90,7 @@ func TestBadInputIsNamedAndNothingIsChanged(t *testing.T) {
 			f := find(t, findings, of.instance, of.subject)
 			runSQL(t, map[string]*mysqltest.Server{"db3": old, "db4": native}[of.instance], f.SQL)
 		}
-		findings := mysql.Examine(mysql.Cluster{Members: mysql.Survey(t.Context(), targets[:4], "db1", false)})
+		findings := mysql.Examine(mysql.Cluster{Members: surveyAll(t.Context(), targets[:4], "db1", false)})
 		require.Nil(t, mysql.Blocking(findings, "db4"))
 		require.Equal(t, mysql.OK, find(t, findings, "db3", mysql.SubjectGTIDMode).Level)
 		require.Equal(t, mysql.OK, find(t, findings, "db3", mysql.SubjectFormat).Level)

@@ -11,9 +11,9 @@ import (
 // doesn't have, since its version has dropped it or doesn't know it yet, is the
 // zero value; where that is not what the server then does, the field says so.
 type Facts struct {
-	At      time.Time // when it was read, by this machine's clock
-	Version Version
-	Account string // the account that the server took us for, as `user`@`host`
+	At, Read time.Time // the facts were read between the two, by this machine's clock
+	Version  Version
+	Account  string // the account that the server took us for, as `user`@`host`
 
 	ServerUUID string
 	ServerID   uint32

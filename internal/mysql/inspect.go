@@ -27,13 +27,19 @@ func Inspect(ctx context.Context, db *sql.DB) (Facts, error) {
 // InspectOn is [Inspect] over a connection that the caller keeps.
 func InspectOn(ctx context.Context, conn *sql.Conn) (Facts, error) {
 	f := Facts{At: time.Now(), Unasked: map[string]*Fault{}}
+	err := f.inspect(ctx, conn)
+	f.Read = time.Now()
+	return f, err
+}
+
+func (f *Facts) inspect(ctx context.Context, conn *sql.Conn) error {
 	vars, err := namedValues(ctx, conn, "SHOW GLOBAL VARIABLES", variableNames)
 	if err != nil {
-		return f, fmt.Errorf("read the server's variables: %w", Classify(err))
+		return fmt.Errorf("read the server's variables: %w", Classify(err))
 	}
 	f.setVariables(vars)
 	if f.Version.Flavour != MySQL || !f.Version.AtLeast(8, 0, 0) {
-		return f, nil
+		return nil
 	}
 	for _, step := range []struct {
 		subject string
@@ -45,17 +51,17 @@ func InspectOn(ctx context.Context, conn *sql.Conn) (Facts, error) {
 		{"status", readStatus},
 		{SubjectPrivileges, readGrants},
 	} {
-		err := step.read(ctx, conn, &f)
+		err := step.read(ctx, conn, f)
 		if err == nil {
 			continue
 		}
 		fault := Classify(err)
 		if fault.Kind != PrivilegeMissing {
-			return f, fmt.Errorf("read the server's %s: %w", step.subject, fault)
+			return fmt.Errorf("read the server's %s: %w", step.subject, fault)
 		}
 		f.Unasked[step.subject] = fault
 	}
-	return f, nil
+	return nil
 }
 
 // readSets asks for the GTID sets by SELECT: SHOW VARIABLES cuts them off at

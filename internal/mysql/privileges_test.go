@@ -105,11 +105,11 @@ func TestTheGrantIsEnoughAndNoLessIs(t *testing.T) {
 	}
 
 	s.MustExec(t, "REVOKE ALL PRIVILEGES, GRANT OPTION FROM p")
-	members := mysql.Survey(t.Context(), []mysql.Target{target}, "db1", false)
+	members := surveyAll(t.Context(), []mysql.Target{target}, "db1", false)
 	found := find(t, mysql.Examine(mysql.Cluster{Members: members}), "db1", mysql.SubjectPrivileges)
 	require.Equal(t, mysql.Error, found.Level)
 	s.MustExec(t, found.SQL)
-	members = mysql.Survey(t.Context(), []mysql.Target{target}, "db1", false)
+	members = surveyAll(t.Context(), []mysql.Target{target}, "db1", false)
 	found = find(t, mysql.Examine(mysql.Cluster{Members: members}), "db1", mysql.SubjectPrivileges)
 	require.Equal(t, mysql.OK, found.Level, found.Message)
 }
