@@ -139,14 +139,16 @@ func (r *tape) with(f func()) {
 	f()
 }
 
-// close the gate; the result opens it again.
-func (r *tape) block() (open func()) {
+// block makes Sync wait until the result is called.
+func (r *tape) block(t testing.TB) (open func()) {
 	gate := make(chan struct{})
 	r.with(func() { r.gate = gate })
-	return func() {
+	open = sync.OnceFunc(func() {
 		r.with(func() { r.gate = nil })
 		close(gate)
-	}
+	})
+	t.Cleanup(open)
+	return open
 }
 
 func (r *tape) waiting() bool {

@@ -205,7 +205,7 @@ func TestCloseKeepsWhatWasReceived(t *testing.T) {
 	executed := gtid.MustParseSet(s.GTIDExecuted(t)).Subtract(unlogged(t, s))
 	eventually(t, "caught up", func() bool { return relay.Durable().ContainsSet(executed) })
 
-	open := relay.block()
+	open := relay.block(t)
 	s.MustExec(t, "INSERT INTO d.t (v) VALUES ('1')")
 	eventually(t, "the writer waits", relay.waiting)
 	n := f.Status().Transactions
