@@ -69,25 +69,25 @@ func checkJSON(out io.Writer, cfg config.Config, findings []mysql.Finding) error
 	}{cfg.Cluster, number(findings, mysql.Error) == 0, findings})
 }
 
-// checkText lists the findings about the cluster, then by instance, the errors
-// first.
+// checkText lists the findings of no instance, then by instance, the errors first.
 func (p *program) checkText(out io.Writer, cfg config.Config, findings []mysql.Finding) error {
-	subjects := [][2]string{{cfg.Cluster, "the cluster"}}
-	for _, in := range cfg.Instances {
-		subjects = append(subjects, [2]string{in.Name, in.Address})
-	}
-	for i, s := range subjects {
-		of := worstFirst(findings, s[0])
-		if i == 0 && len(of) == 0 {
-			continue
+	list := func(name, rest string, of []mysql.Finding) error {
+		_, err := fmt.Fprintf(out, "%s  %s\n", p.paint(bold, name), rest)
+		for _, f := range of {
+			if err == nil {
+				err = p.finding(out, f)
+			}
 		}
-		if _, err := fmt.Fprintf(out, "%s  %s\n", p.paint(bold, s[0]), s[1]); err != nil {
+		return err
+	}
+	if of := worstFirst(findings, ""); len(of) > 0 {
+		if err := list(cfg.Cluster, "the cluster", of); err != nil {
 			return err
 		}
-		for _, f := range of {
-			if err := p.finding(out, f); err != nil {
-				return err
-			}
+	}
+	for _, in := range cfg.Instances {
+		if err := list(in.Name, in.Address, worstFirst(findings, in.Name)); err != nil {
+			return err
 		}
 	}
 	_, err := fmt.Fprintf(out, "%d to mend, %d to know, %d ok\n",

@@ -325,7 +325,7 @@ func TestCheck(t *testing.T) {
 		Instance: "db2", Subject: "binlog-format", Level: mysql.Error, Message: "binlog_format is STATEMENT",
 		Mend: "let it log rows", SQL: "SET PERSIST binlog_format = ROW",
 	}, mysql.Finding{
-		Instance: "shop", Subject: "leader", Level: mysql.Error, Message: "nobody leads", Mend: "name one"})
+		Subject: "leader", Level: mysql.Error, Message: "nobody leads", Mend: "name one"})
 	require.Equal(t, exitFailed, b.do(t, "check", "--config", file))
 	requireGolden(t, "check.txt", b.out.String())
 	require.Empty(t, b.err.String())

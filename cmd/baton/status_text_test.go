@@ -95,12 +95,10 @@ func pictures(t testing.TB) map[string]admin.Status {
 
 	five := healthy(t)
 	five.Instances = append(five.Instances, follower(t, "db-with-a-name-of-more-than-twenty", 100*86400, 123_456_789_012, 1_234_567))
-	for _, i := range []admin.Instance{
-		{Name: "db5", Address: "10.0.0.5:3306", Role: admin.Follower, State: admin.Paused, Mode: admin.Batch, LagSeconds: new(59.99)},
-		{Name: "db6", Address: "10.0.0.6:3306", Role: admin.Follower, State: admin.Unreachable, Error: "connection refused", Mend: "start mysqld"},
-	} {
-		five.Instances = append(five.Instances, i)
-	}
+	five.Instances = append(five.Instances,
+		admin.Instance{Name: "db5", Address: "10.0.0.5:3306", Role: admin.Follower, State: admin.Paused, Mode: admin.Batch, LagSeconds: new(59.99)},
+		admin.Instance{Name: "db6", Address: "10.0.0.6:3306", Role: admin.Follower, State: admin.Unreachable, Error: "connection refused", Mend: "start mysqld"},
+	)
 
 	milliards := healthy(t)
 	milliards.Instances[2] = follower(t, "db3", 400*86400, 23_456_789_012, 0)

@@ -14,7 +14,8 @@ const subjectLeader = "leader"
 
 // leaderOf returns the index of the leader: whom the daemon knows, else whom
 // the configuration names, else the only instance that can be written to. When
-// it is none of these, the index is -1 and the finding says what is needed.
+// it is none of these, the index is -1 and the finding, which is of no instance,
+// says what is needed.
 func leaderOf(cfg config.Config, daemon *admin.Status, members []mysql.Member) (int, *mysql.Finding) {
 	named := cfg.Leader
 	if daemon != nil && daemon.Leader != "" {
@@ -31,7 +32,7 @@ func leaderOf(cfg config.Config, daemon *admin.Status, members []mysql.Member) (
 			last = i
 		}
 	}
-	finding := mysql.Finding{Instance: cfg.Cluster, Subject: subjectLeader, Level: mysql.Error}
+	finding := mysql.Finding{Subject: subjectLeader, Level: mysql.Error}
 	switch len(writable) {
 	case 1:
 		return last, nil
