@@ -1,0 +1,84 @@
+# Everything a checkout of baton is asked to do. `make help` lists it.
+#
+# Variables worth setting: TEST (packages to test), TEST_FLAGS, TEST_PARALLEL, TEST_TIMEOUT, DEMO_FLAGS, BENCH_FLAGS;
+# for install: DESTDIR, PREFIX.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+PREFIX ?= /usr/local
+TEST ?= ./...
+TEST_TIMEOUT ?= 20m
+# Packages tested side by side: most of them run several servers of their own, which two at a time keep two cores busy.
+TEST_PARALLEL ?= 2
+
+# The revision is passed below, so the toolchain need not ask git, which refuses in a checkout that somebody else owns.
+export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -buildvcs=false)
+
+# What the binary says about itself; outside a git checkout it says less. The time is the commit's, so that the same
+# commit makes the same binary.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
+REVISION ?= $(shell git describe --always --abbrev=12 --exclude '*' --dirty 2>/dev/null)
+BUILD_TIME ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+LDFLAGS = -X main.version=$(VERSION) -X main.revision=$(REVISION) -X main.buildTime=$(BUILD_TIME)
+
+# Names every target that has a description behind two number signs.
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/baton
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/baton ./cmd/baton
+
+.PHONY: demo
+demo: build ## show baton replicate a shop from a leader to two followers, on servers of its own
+	@$(GO) build -o bin/demo ./integration/demo
+	@bin/demo $(DEMO_FLAGS)
+
+.PHONY: test
+test: cgo mysqld lint ## check format, vet, staticcheck and run all tests with the race detector, on real MySQL servers
+	$(GO) test -race -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
+
+.PHONY: bench
+bench: build ## measure catch-up beside native replication
+	@integration/mysqltest/find-mysqld --with sysbench >/dev/null
+	@$(GO) build -o bin/bench ./integration/bench
+	@bin/bench $(BENCH_FLAGS)
+
+.PHONY: lint
+lint: format ## check format, go vet and staticcheck
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+.PHONY: format
+format:
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
+	if [ -n "$$unformatted" ]; then \
+		echo "not formatted as gofmt does; run gofmt -w on:" >&2; \
+		echo "$$unformatted" >&2; \
+		exit 1; \
+	fi
+
+# The race detector needs cgo.
+.PHONY: cgo
+cgo:
+	@cc=$$($(GO) env CC); \
+	command -v $${cc%% *} >/dev/null || { \
+		echo "make test needs a C compiler for Go's race detector, and there is no $$cc: install gcc (Debian, Ubuntu: apt-get install gcc libc6-dev) or set CC" >&2; \
+		exit 1; \
+	}
+
+# Tests would fetch the server themselves, but their output shows only when they end.
+.PHONY: mysqld
+mysqld:
+	@echo "looking for a MySQL server (the first time it may have to be downloaded)"
+	@integration/mysqltest/find-mysqld | sed -n 's/^\(VERSION\|MYSQLD\)=/  &/p'
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
