@@ -59,9 +59,6 @@ func usage(format string, args ...any) error {
 func (p *program) execute(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(p.terminal.in)
-	root.SetOut(p.terminal.out)
-	root.SetErr(p.terminal.err)
 	verb, err := root.ExecuteContextC(ctx)
 	return p.exit(verb, err)
 }
@@ -79,6 +76,10 @@ func (p *program) exit(verb *cobra.Command, err error) int {
 		say("%s: %s", verb.CommandPath(), e.message)
 		say("see %s --help", verb.CommandPath())
 		return exitUsage
+	}
+	if errors.Is(err, context.Canceled) {
+		say("baton: interrupted; look at what was done with: baton status")
+		return exitFailed
 	}
 	say("baton: %s", printableLines(err.Error()))
 	if e, ok := errors.AsType[*admin.NoDaemonError](err); ok {
@@ -101,17 +102,32 @@ func (p *program) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usage("which verb? one of: %s", strings.Join(verbs(cmd), ", "))
-		},
+		RunE:          whichVerb,
 	}
+	root.SetIn(p.terminal.in)
+	root.SetOut(p.terminal.out)
+	root.SetErr(p.terminal.err)
 	root.SetFlagErrorFunc(flagError)
+	root.Version = versionText(p.build)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		p.runVerb(), p.checkVerb(), p.statusVerb(), p.pauseVerb(), p.resumeVerb(), p.skipVerb(),
 		p.relayVerb(), p.eventsVerb(), p.versionVerb(),
 	)
+	// cobra's own, but with complaints that are usage errors.
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args = noArgs
+			c.RunE = whichVerb
+		}
+	}
 	return root
+}
+
+// whichVerb is what a verb that only holds others does.
+func whichVerb(cmd *cobra.Command, _ []string) error {
+	return usage("which verb? one of: %s", strings.Join(verbs(cmd), ", "))
 }
 
 func verbs(cmd *cobra.Command) []string {

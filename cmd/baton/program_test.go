@@ -164,12 +164,15 @@ func TestUsageErrorsExitWith2AndSayWhatToDo(t *testing.T) {
 		"status -o yaml --socket x":           "text or json",
 		"run":                                 "--config FILE",
 		"check":                               "--config FILE",
+		"completion tcsh":                     `"tcsh"`,
+		"completion":                          "bash",
+		"status -o":                           "needs an argument",
 		"pause a b --socket x":                "was given 2",
 		"skip --socket x":                     "was given 0",
 		"skip db2 --socket x":                 "--gtid GTID",
 		"skip db2 --gtid nonsense --socket x": "--gtid: malformed",
 		"skip db2 --socket x --gtid " + uuid + ":1": "--yes",
-		"relay":                             "ls, dump",
+		"relay":                             "dump, ls",
 		"relay dum":                         "did you mean dump?",
 		"relay dump --gtid x --socket x":    "--gtid: malformed",
 		"relay dump -n -1 --socket x":       "a number from 0",
@@ -344,6 +347,8 @@ func TestVersion(t *testing.T) {
 	b := newBench(t)
 	require.Equal(t, exitDone, b.do(t, "version"))
 	require.Equal(t, "baton 1.2.0 (abc123, go1.26, linux/amd64)\n", b.out.String())
+	require.Equal(t, exitDone, b.do(t, "--version"))
+	require.Equal(t, "baton 1.2.0 (abc123, go1.26, linux/amd64)\n", b.out.String())
 	require.Equal(t, exitDone, b.do(t, "version", "-o", "json"))
 	require.JSONEq(t, `{"version":"1.2.0","revision":"abc123","time":"","go":"go1.26","platform":"linux/amd64"}`, b.out.String())
 }
@@ -382,6 +387,19 @@ func TestCompletion(t *testing.T) {
 	require.NotContains(t, b.out.String(), "db3")
 	require.Equal(t, exitDone, b.do(t, "__complete", "status", "-o", ""))
 	require.Contains(t, b.out.String(), "json")
+}
+
+func TestTheSocketIsFoundWhereTheDaemonOpensIt(t *testing.T) {
+	for _, section := range []string{"", "admin: {socket: x.sock}\n", "admin: {socket: ../run/x.sock}\n", "admin: {socket: /tmp/x.sock}\n"} {
+		file := filepath.Join(t.TempDir(), "shop.yaml")
+		text := "cluster: shop\nstate_dir: /tmp/x\nmysql: {user: baton, password: x}\ninstances: [{name: db1, address: 10.0.0.1:3306}]\n"
+		require.NoError(t, os.WriteFile(file, []byte(text+section), 0o600))
+		cfg, err := config.Load(file)
+		require.NoError(t, err)
+		at, err := admin.Locate(file)
+		require.NoError(t, err)
+		require.Equal(t, cfg.Admin.Socket, at.Socket, section)
+	}
 }
 
 func TestEachMistakeOfAConfigurationHasALine(t *testing.T) {

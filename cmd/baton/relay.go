@@ -18,9 +18,7 @@ func (p *program) relayVerb() *cobra.Command {
 		Use:   "relay",
 		Short: "Look into the relay",
 		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usage("which verb? one of: ls, dump")
-		},
+		RunE:  whichVerb,
 	}
 	cmd.AddCommand(p.relayListVerb(), p.relayDumpVerb())
 	return cmd

@@ -23,16 +23,20 @@ func (p *program) versionVerb() *cobra.Command {
 		if *format == outputJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(p.build)
 		}
-		var origin []string
-		for _, part := range []string{p.build.Revision, p.build.Time, p.build.Go, p.build.Platform} {
-			if part != "" {
-				origin = append(origin, part)
-			}
-		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "baton %s (%s)\n", p.build.Version, strings.Join(origin, ", "))
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText(p.build))
 		return err
 	}
 	return cmd
+}
+
+func versionText(b admin.Build) string {
+	var origin []string
+	for _, part := range []string{b.Revision, b.Time, b.Go, b.Platform} {
+		if part != "" {
+			origin = append(origin, part)
+		}
+	}
+	return fmt.Sprintf("baton %s (%s)", b.Version, strings.Join(origin, ", "))
 }
 
 // buildOf puts together what the linker was told and what Go recorded.

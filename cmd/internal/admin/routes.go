@@ -20,11 +20,23 @@ import (
 type route func(w http.ResponseWriter, r *http.Request) error
 
 func (f route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Streams set a later deadline for each piece.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(DefaultCommandTimeout + writeTimeout))
 	if err := f(w, r); err != nil {
 		answerError(w, err)
 	}
+}
+
+// inTime bounds the writing of each answer: a connection keeps the deadline of
+// its last request. Commands and streams set later ones; a profile takes as long
+// as it was asked to.
+func inTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var deadline time.Time
+		if !strings.HasPrefix(r.URL.Path, "/debug/") {
+			deadline = time.Now().Add(writeTimeout)
+		}
+		_ = http.NewResponseController(w).SetWriteDeadline(deadline)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // readOnlyRoutes are answered on TCP and on the socket.
@@ -93,7 +105,11 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) error {
-	answer(w, http.StatusOK, s.deps.Cluster.Status())
+	status := s.deps.Cluster.Status()
+	if status.Time.IsZero() {
+		status.Time = time.Now().UTC()
+	}
+	answer(w, http.StatusOK, status)
 	return nil
 }
 

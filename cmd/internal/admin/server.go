@@ -112,7 +112,7 @@ func (s *Server) Open(ctx context.Context) error {
 
 func (s *Server) serve(base context.Context, l net.Listener, h http.Handler) {
 	server := &http.Server{
-		Handler:           http.MaxBytesHandler(h, maxBody),
+		Handler:           inTime(http.MaxBytesHandler(h, maxBody)),
 		ReadHeaderTimeout: readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,

@@ -160,6 +160,13 @@ func TestStatusGoesOverTheSocketUnchanged(t *testing.T) {
 	require.JSONEq(t, asJSON(t, c.status), string(raw))
 }
 
+func TestAStatusHasATime(t *testing.T) {
+	_, client, _ := startServer(t, &fakeCluster{}, nil)
+	got, _, err := client.Status(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), got.Time, time.Hour)
+}
+
 func asJSON(t *testing.T, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)

@@ -30,7 +30,7 @@ type Status struct {
 	Instances  []Instance `json:"instances"` // as in the configuration
 	Forecast   Forecast   `json:"forecast"`
 	Daemon     Daemon     `json:"daemon"`
-	Time       time.Time  `json:"time"` // when this was so
+	Time       time.Time  `json:"time"` // when this was so; set by the Server when zero
 }
 
 // The states of durability.
