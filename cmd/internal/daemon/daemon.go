@@ -1,0 +1,246 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/batondb/baton/binlog/relay"
+	"github.com/batondb/baton/binlog/source"
+	"github.com/batondb/baton/cmd/internal/admin"
+	"github.com/batondb/baton/config"
+	"github.com/batondb/baton/failover"
+	"github.com/batondb/baton/internal/history"
+	"github.com/batondb/baton/internal/logkey"
+	"github.com/batondb/baton/internal/mysql"
+)
+
+// relayDir is the relay's folder in the state directory.
+const relayDir = "relay"
+
+// Options are what a Daemon is made of.
+type Options struct {
+	Config config.Config
+	// ConfigFile is what a reload reads.
+	ConfigFile string
+	Build      admin.Build
+	// Logger overrides what Config.Log says, in tests; nil doesn't.
+	Logger *zap.Logger
+}
+
+// A Daemon replicates one cluster.
+type Daemon struct {
+	opts    Options
+	logger  *zap.Logger
+	level   zap.AtomicLevel
+	started time.Time
+
+	lock     *os.File
+	state    *store
+	history  *history.Store
+	relay    *relay.Relay
+	observer *failover.Observer
+	source   *source.Source
+	admin    *admin.Server
+
+	cancel context.CancelFunc
+	work   sync.WaitGroup // what cancel ends
+	closed sync.Once
+
+	mu         sync.Mutex
+	cfg        config.Config
+	leader     mysql.Target
+	followers  map[string]*follower
+	following  context.Context // of the appliers; nil until they may start
+	durability durability
+}
+
+// New makes a Daemon that Open starts.
+func New(opts Options) *Daemon {
+	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), followers: map[string]*follower{}}
+	d.logger, d.level = newLogger(opts.Config.Log)
+	if opts.Logger != nil {
+		d.logger = opts.Logger
+	}
+	d.logger = d.logger.With(zap.String("cluster", opts.Config.Cluster))
+	return d
+}
+
+// Run runs a daemon until ctx ends, SIGHUP reloading its configuration.
+func Run(ctx context.Context, opts Options) error {
+	d := New(opts)
+	defer func() { _ = d.logger.Sync() }() // standard error needs none
+	hangups, stop := hangups()
+	defer stop()
+	if err := d.Open(ctx); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-hangups:
+			d.reloadOnHangup(ctx)
+		case <-ctx.Done():
+			return d.Close()
+		}
+	}
+}
+
+// Open starts everything. It returns nil when the daemon is running, whether or
+// not the instances can be reached.
+func (d *Daemon) Open(ctx context.Context) error {
+	if err := d.open(ctx); err != nil {
+		return errors.Join(err, d.Close())
+	}
+	return nil
+}
+
+func (d *Daemon) open(ctx context.Context) error {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	d.cancel = cancel
+	cfg := d.opts.Config
+	var err error
+	if d.lock, err = lockDir(cfg.StateDir, cfg.Cluster); err != nil {
+		return err
+	}
+	if d.state, err = openStore(cfg.StateDir, cfg.Cluster); err != nil {
+		return err
+	}
+	d.history = history.New(history.Config{Dir: cfg.StateDir}, history.Deps{Logger: d.logger})
+	if err := d.history.Open(ctx); err != nil {
+		return err
+	}
+	d.relay = relay.New(relay.Config{
+		Dir: filepath.Join(cfg.StateDir, relayDir), SegmentSize: int64(cfg.Relay.SegmentSize), MaxSize: int64(cfg.Relay.MaxSize),
+		Memory: int64(cfg.Relay.Memory), Retention: cfg.Relay.Retention,
+	}, relay.Deps{Logger: d.logger.Named("relay")})
+	if err := d.relay.Open(ctx); err != nil {
+		return err
+	}
+	targets, err := d.settleLeader(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := d.observe(running, cfg, targets); err != nil {
+		return err
+	}
+	if err := d.makeSource(cfg); err != nil {
+		return err
+	}
+	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP},
+		admin.Deps{Cluster: d, Events: d.history, Build: d.opts.Build, Logger: d.logger.Named("admin")})
+	if err := d.admin.Open(ctx); err != nil {
+		return err
+	}
+	d.say(cfg)
+	d.work.Go(func() { d.replicate(running) })
+	d.work.Go(func() { d.keepHouse(running) })
+	d.work.Go(func() { d.guard(running) })
+	d.notify("READY=1")
+	return nil
+}
+
+// say tells what was started, and what of the configuration has no effect yet.
+func (d *Daemon) say(cfg config.Config) {
+	m := d.state.get()
+	d.history.Record(history.Event{Kind: history.DaemonStarted,
+		Message: fmt.Sprintf("baton %s follows %s in epoch %d; the relay holds %d transactions", d.opts.Build.Version, m.Leader, m.Epoch, d.relay.Durable().Subtract(d.relay.Base()).Count())})
+	d.logger.Info("the admin API listens", zap.String(logkey.Path, cfg.Admin.Socket), zap.String(logkey.Address, cfg.Admin.HTTP))
+	for _, setting := range withoutEffect(cfg) {
+		d.logger.Warn("this version of baton doesn't act on a setting yet", zap.String("setting", setting))
+	}
+}
+
+// withoutEffect lists the settings that are set and that nothing acts on yet.
+func withoutEffect(cfg config.Config) []string {
+	var settings []string
+	if len(cfg.Endpoints) > 0 {
+		settings = append(settings, "endpoints")
+	}
+	if h := cfg.Hooks; len(h.BeforePromote)+len(h.Fence)+len(h.AfterPromote)+len(h.AfterSwitchover) > 0 {
+		settings = append(settings, "hooks")
+	}
+	if cfg.Failover.Mode == config.FailoverAutomatic {
+		settings = append(settings, "failover.mode: automatic")
+	}
+	if cfg.Apply.CatchUp.Mode != config.CatchUpOff {
+		settings = append(settings, "apply.catch_up.mode: "+string(cfg.Apply.CatchUp.Mode))
+	}
+	return settings
+}
+
+// observe starts to observe the instances.
+func (d *Daemon) observe(ctx context.Context, cfg config.Config, targets []mysql.Target) error {
+	id, err := d.state.serverID()
+	if err != nil {
+		return err
+	}
+	d.observer = failover.New(failover.Config{
+		Targets: targets, Leader: d.state.get().Leader, Interval: cfg.Failover.Interval, Timeout: cfg.Failover.Timeout,
+		BatonID: id, SemiSync: cfg.Durability.Mode != config.Async,
+	}, failover.Deps{Relay: d.relay, Recorder: d.history})
+	d.work.Go(func() {
+		if err := d.observer.Run(ctx); err != nil {
+			d.logger.Error("the instances are not observed", zap.Error(err))
+		}
+	})
+	return nil
+}
+
+// makeSource makes the source that replicate runs.
+func (d *Daemon) makeSource(cfg config.Config) error {
+	id, err := d.state.serverID()
+	if err != nil {
+		return err
+	}
+	d.source = source.New(source.Config{Leader: d.leader.Name, ServerID: id, SemiSync: cfg.Durability.Mode != config.Async},
+		source.Deps{Dial: d.leader.Dial, Relay: d.relay, Logger: d.logger.Named("source"), Recorder: d.history})
+	return nil
+}
+
+// Close ends everything in order. What is received is durable, and what the
+// appliers have under way committed or undone, when it returns. It may be called
+// twice, and after a failed Open.
+func (d *Daemon) Close() (err error) {
+	d.closed.Do(func() { err = d.close() })
+	return err
+}
+
+func (d *Daemon) close() error {
+	opened := d.admin != nil
+	if opened {
+		d.notify("STOPPING=1")
+	}
+	var errs []error
+	end := func(c io.Closer) { errs = append(errs, c.Close()) }
+	if d.source != nil {
+		end(d.source)
+	}
+	d.cancel()
+	d.work.Wait()
+	if d.observer != nil {
+		end(d.observer)
+	}
+	if d.relay != nil {
+		end(d.relay)
+	}
+	if opened {
+		end(d.admin)
+	}
+	if d.history != nil {
+		if opened {
+			d.history.Record(history.Event{Kind: history.DaemonStopped, Message: "stopped in order"})
+		}
+		end(d.history)
+	}
+	if d.lock != nil {
+		end(d.lock)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,156 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/batondb/baton/applier"
+	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/binlog/source"
+	"github.com/batondb/baton/cmd/internal/admin"
+	"github.com/batondb/baton/failover"
+)
+
+// Status implements [admin.Cluster].
+func (d *Daemon) Status() admin.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.state.get()
+	s := admin.Status{
+		Cluster: m.Cluster, Epoch: m.Epoch, Leader: admin.Text(m.Leader),
+		Durability: admin.Durability{Mode: admin.Text(d.cfg.Durability.Mode), State: admin.Text(d.durability.state), Since: moment(d.durability.since)},
+		Source:     d.sourceStatus(),
+		Relay:      d.relayStatus(),
+		Forecast:   admin.Forecast{BlockedBy: "this version of baton doesn't hand the leadership over"},
+		Daemon:     admin.Daemon{Version: d.opts.Build.Version, PID: os.Getpid(), Started: d.started},
+		Time:       time.Now(),
+	}
+	view := d.observer.View()
+	durable := d.relay.Durable()
+	for _, in := range view.Instances {
+		if in.Leader {
+			s.Instances = append(s.Instances, d.leaderStatus(in))
+		} else {
+			s.Instances = append(s.Instances, d.followerStatus(in, durable))
+		}
+	}
+	return s
+}
+
+// moment is nil for the zero time.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func (d *Daemon) sourceStatus() admin.Source {
+	st := d.source.Status()
+	states := map[source.State]admin.Text{
+		source.Connecting: admin.SourceConnecting, source.Streaming: admin.SourceConnected, source.Stopped: admin.SourceStopped,
+	}
+	s := admin.Source{
+		State: states[st.State], Since: moment(st.Since), Error: admin.Text(st.Error), Mend: admin.Text(st.Mend),
+		Connects: int64(st.Connections), Acknowledged: int64(st.SemiSync.Acknowledgements),
+	}
+	if st.State == source.Stopped && st.Reason == "" {
+		s.State = admin.SourceConnecting // it waits for the relay's beginning
+	}
+	return s
+}
+
+func (d *Daemon) relayStatus() admin.Relay {
+	st := d.relay.Stats()
+	received, durable, base := d.relay.Received(), d.relay.Durable(), d.relay.Base()
+	r := admin.Relay{
+		Bytes: st.Bytes, Segments: st.Segments, Fsyncs: int64(st.Syncs), FsyncSeconds: st.SyncTime.Seconds(),
+		Transactions: int64(st.Transactions), WrittenBytes: int64(d.source.Status().Bytes), Oldest: moment(st.OldestAt),
+	}
+	if !d.relay.Empty() {
+		r.Received, r.Durable, r.Purged = &received, &durable, &base
+	}
+	if st.Failed != nil {
+		r.Error, r.FailedSince = admin.Text(st.Failed.Error()), moment(st.FailedSince)
+		r.Mend = "free space on the disk of the state directory, or mend it; baton goes on by itself"
+	}
+	return r
+}
+
+// observed is what is told of every instance.
+func observed(in failover.Instance) admin.Instance {
+	i := admin.Instance{Name: in.Name, Address: in.Address, Since: moment(in.Since)}
+	if in.Facts != nil {
+		executed := in.Facts.GTIDExecuted
+		i.GTIDExecuted, i.Version = &executed, admin.Text(in.Facts.Version.Text)
+	}
+	if !in.Errant.IsEmpty() {
+		errant := in.Errant
+		i.Errant = &errant
+	}
+	if in.Fault != nil {
+		i.Error, i.Mend = admin.Text(in.Fault.Message), admin.Text(in.Fault.Mend)
+	}
+	return i
+}
+
+func (d *Daemon) leaderStatus(in failover.Instance) admin.Instance {
+	i := observed(in)
+	i.Role = admin.Leader
+	st := d.source.Status()
+	switch {
+	case st.State == source.Streaming:
+		i.State = admin.Streaming
+	case st.State == source.Stopped && st.Reason != "":
+		i.State, i.Error, i.Mend = admin.Stopped, admin.Text(st.Error), admin.Text(st.Mend)
+	default:
+		i.State = admin.Unreachable
+		if i.Error == "" {
+			i.Error = admin.Text(st.Error)
+		}
+	}
+	i.Since = moment(st.Since)
+	return i
+}
+
+func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.Instance {
+	i := observed(in)
+	i.Role, i.State = admin.Follower, admin.Unreachable
+	if in.Facts != nil && !d.relay.Empty() {
+		behind := durable.Subtract(in.Facts.GTIDExecuted).Count()
+		i.BehindTransactions = &behind
+	}
+	f := d.followers[in.Name]
+	if f == nil {
+		return i
+	}
+	st := f.applier.Status()
+	states := map[applier.State]string{
+		applier.Connecting: admin.Unreachable, applier.Streaming: admin.Streaming, applier.CatchingUp: admin.CatchingUp,
+		applier.Paused: admin.Paused, applier.Stopped: admin.Stopped, applier.Unreachable: admin.Unreachable,
+		applier.Quarantined: admin.Quarantined, applier.NeedsSeed: admin.NeedsSeed,
+	}
+	i.State, i.Since, i.Mode = states[st.State], moment(st.Since), admin.Text(st.Mode)
+	i.Applied, i.Retried = st.Applied, st.Retries
+	if st.Lag >= 0 {
+		lag := st.Lag.Seconds()
+		i.LagSeconds = &lag
+	}
+	if perSecond, ok := f.rate.perSecond(); ok {
+		i.AppliedPerSecond = &perSecond
+	}
+	if fail := st.Failure; fail != nil {
+		i.Error, i.Mend = admin.Text(fail.Message), admin.Text(fail.Mend)
+		if !fail.GTID.IsZero() {
+			i.FailedGTID, i.FailedTable = admin.Text(fail.GTID.String()), admin.Text(strings.Join(fail.Tables, ", "))
+		}
+	}
+	if in.Fault != nil && (st.State == applier.Streaming || st.State == applier.CatchingUp) {
+		// The applier's connections are still there; the instance answers nobody.
+		i.State = admin.Unreachable
+		i.Error, i.Mend = admin.Text(fmt.Sprintf("it doesn't answer: %s", in.Fault.Message)), admin.Text(in.Fault.Mend)
+	}
+	return i
+}
