@@ -1,7 +1,7 @@
 # Everything a checkout of baton is asked to do. `make help` lists it.
 #
 # Variables worth setting: TEST (packages to test), TEST_FLAGS, TEST_PARALLEL, TEST_TIMEOUT, DEMO_FLAGS, BENCH_FLAGS;
-# for install: DESTDIR, PREFIX.
+# for install: DESTDIR, PREFIX, SYSTEMD_DIR.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,13 +11,15 @@ MAKEFLAGS += --no-print-directory
 
 GO ?= go
 PREFIX ?= /usr/local
+# systemd reads /usr/lib and /usr/local/lib; with another PREFIX, say where the units belong.
+SYSTEMD_DIR ?= $(PREFIX)/lib
 TEST ?= ./...
 TEST_TIMEOUT ?= 20m
 # Packages tested side by side: most of them run several servers of their own, which two at a time keep two cores busy.
 TEST_PARALLEL ?= 2
 
 # The revision is passed below, so the toolchain need not ask git, which refuses in a checkout that somebody else owns.
-export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS) -buildvcs=false)
+export GOFLAGS := $(strip $(shell $(GO) env GOFLAGS 2>/dev/null) -buildvcs=false)
 
 # What the binary says about itself; outside a git checkout it says less. The time is the commit's, so that the same
 # commit makes the same binary.
@@ -78,6 +80,21 @@ cgo:
 mysqld:
 	@echo "looking for a MySQL server (the first time it may have to be downloaded)"
 	@integration/mysqltest/find-mysqld | sed -n 's/^\(VERSION\|MYSQLD\)=/  &/p'
+
+# What is there is installed as it is: whoever installs need not be able to build.
+bin/baton:
+	@$(MAKE) build
+
+.PHONY: install
+install: bin/baton ## install the binary, the systemd units and the example configuration (DESTDIR, PREFIX=/usr/local)
+	install -D -m 755 bin/baton $(DESTDIR)$(PREFIX)/bin/baton
+	install -d $(DESTDIR)$(SYSTEMD_DIR)/systemd/system
+	sed 's|/usr/local/bin/baton|$(PREFIX)/bin/baton|' deploy/systemd/baton@.service >$(DESTDIR)$(SYSTEMD_DIR)/systemd/system/baton@.service
+	chmod 644 $(DESTDIR)$(SYSTEMD_DIR)/systemd/system/baton@.service
+	install -D -m 644 deploy/systemd/baton.sysusers.conf $(DESTDIR)$(SYSTEMD_DIR)/sysusers.d/baton.conf
+	install -D -m 644 deploy/systemd/baton.tmpfiles.conf $(DESTDIR)$(SYSTEMD_DIR)/tmpfiles.d/baton.conf
+	install -D -m 644 config/baton.example.yaml $(DESTDIR)$(PREFIX)/share/doc/baton/baton.example.yaml
+	@echo "next, on the machine itself: systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload (docs/operations.md)"
 
 .PHONY: clean
 clean: ## remove what was built
