@@ -80,13 +80,23 @@ func needing(applied map[string]gtid.Set, set gtid.Set) (names []string) {
 // leaves an index without a segment at worst, which Open removes. Each removal is
 // made durable before the next: the segments that are left are always the newest.
 func (r *Relay) removeOldest(seg *segment, end gtid.Set) error {
-	if err := r.remove(seg.path); err != nil {
+	if r.unsynced {
+		if err := r.fs.SyncDir(r.cfg.Dir); err != nil {
+			return err
+		}
+		r.unsynced = false
+	}
+	if err := r.fs.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	r.mu.Lock()
 	r.segments = slices.Delete(r.segments, 0, 1)
 	r.base = end
 	r.mu.Unlock()
+	if err := r.fs.SyncDir(r.cfg.Dir); err != nil {
+		r.unsynced = true
+		return err
+	}
 	if err := r.fs.Remove(indexPath(seg.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -49,17 +49,17 @@ func (r *Relay) NewReader(from gtid.Set) (*Reader, error) {
 	for i := len(r.segments) - 1; i >= 0; i-- {
 		// Everything before a segment whose Previous_gtids the caller has, it has too.
 		if i == 0 || from.ContainsSet(r.segments[i].prev) {
-			rd.at = place{r.segments[i].number, r.segments[i].headerSize}
-			rd.skipActive(r.segments[i])
+			rd.start(r.segments[i])
 			break
 		}
 	}
 	return rd, nil
 }
 
-// skipActive passes over those of the active segment's transactions that the
-// caller has; Relay.mu is held.
-func (rd *Reader) skipActive(seg *segment) {
+// start goes to the first of a segment's transactions that the caller may lack;
+// Relay.mu is held. A sealed segment's index is read when the segment is opened.
+func (rd *Reader) start(seg *segment) {
+	rd.at, rd.lead = place{seg.number, seg.headerSize}, seg.at
 	if !seg.sealed {
 		rd.skip(seg.blocks, seg.limit)
 	}
@@ -212,8 +212,7 @@ func (rd *Reader) current() (*segment, int64, error) {
 		if !rd.has.ContainsSet(s.prev) {
 			return nil, 0, &PurgedError{Missing: s.prev.Subtract(rd.has)}
 		}
-		rd.at, rd.lead = place{s.number, s.headerSize}, binlog.Position{}
-		rd.skipActive(s)
+		rd.start(s)
 		return s, s.limit, nil
 	}
 	return nil, 0, fmt.Errorf("read relay: no segment behind number %d", rd.at.segment)

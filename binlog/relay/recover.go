@@ -24,6 +24,9 @@ func (r *Relay) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.fs.SyncDir(r.cfg.Dir); err != nil {
+		return err
+	}
 	if err := r.readBase(); err != nil {
 		return err
 	}
@@ -153,7 +156,7 @@ func (r *Relay) recoverSegment(number uint64, last bool) error {
 		return damaged(path, err)
 	}
 	r.segments = append(r.segments, &segment{
-		number: number, path: path, format: s.format, prev: prev, headerSize: s.off, limit: size, sealed: !last, newest: modified,
+		number: number, path: path, format: s.format, prev: prev, headerSize: s.off, at: s.at, limit: size, sealed: !last, newest: modified,
 	})
 	return nil
 }
@@ -207,13 +210,12 @@ func (r *Relay) recoverActive() error {
 	}
 	if found.good < seg.limit {
 		r.log.Warn("cut off the torn tail of the relay, which was never acknowledged; the leader sends it again",
-			zap.String("segment", seg.path), zap.Int64("from", found.good), zap.Int64("to", seg.limit), zap.NamedError("found", found.reason()))
+			zap.String("segment", seg.path), zap.Int64("from", found.good), zap.Int64("to", seg.limit), zap.NamedError("found", found.bad))
 		if err := f.Truncate(found.good); err != nil {
 			return err
 		}
 	}
-	// What a killed process had written but not synced becomes durable here.
-	if err := errors.Join(f.Sync(), r.fs.SyncDir(r.cfg.Dir)); err != nil {
+	if err := makeDurable(f, found.synced, found.good); err != nil {
 		return err
 	}
 	if err := r.fs.Remove(indexPath(seg.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -230,4 +232,21 @@ func (r *Relay) recoverActive() error {
 	r.end = found.at
 	r.tail.floor = place{seg.number, seg.limit}
 	return nil
+}
+
+// makeDurable makes durable what a killed process had written to a segment and is
+// not known to have synced. It is written again first: pages whose fsync failed
+// are still read from memory, but no later fsync would write them.
+func makeDurable(f File, from, to int64) error {
+	b := make([]byte, readChunk)
+	for ; from < to; from += int64(len(b)) {
+		b = b[:min(int64(len(b)), to-from)]
+		if n, err := f.ReadAt(b, from); n < len(b) {
+			return err
+		}
+		if _, err := f.WriteAt(b, from); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
 }

@@ -80,7 +80,8 @@ type Relay struct {
 	writer  writer
 
 	// purging is held while a segment is removed; it is taken after writing.
-	purging sync.Mutex
+	purging  sync.Mutex
+	unsynced bool // a removal of a segment is not known to be durable; guarded by purging
 
 	mu       sync.Mutex
 	state    state

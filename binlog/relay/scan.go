@@ -87,29 +87,21 @@ func (s *scanner) read(b []byte, off int64) error {
 	return fmt.Errorf("read at offset %d: %w", off, err)
 }
 
-// header reads what stands before a segment's first event.
+// header reads what stands before a segment's first transaction.
 func (s *scanner) header() (prev gtid.Set, err error) {
-	if s.limit < int64(len(magic)) {
-		return gtid.Set{}, &badError{0, fmt.Errorf("%w: the file ends at %d", binlog.ErrMalformed, s.limit)}
-	}
-	b, err := s.bytes(0, len(magic))
-	if err != nil {
+	if err := s.readMagic(); err != nil {
 		return gtid.Set{}, err
 	}
-	if string(b) != magic {
-		return gtid.Set{}, &badError{0, fmt.Errorf("%w: no binlog file begins with % x", binlog.ErrMalformed, b)}
-	}
-	s.off = int64(len(magic))
 	e, err := s.event()
 	if err != nil {
-		return gtid.Set{}, err
+		return gtid.Set{}, unexpectedEnd(err, s.off)
 	}
 	if s.format, err = binlog.ParseFormat(append(binlog.Event(nil), e...)); err != nil {
 		return gtid.Set{}, &badError{s.off, err}
 	}
 	s.off += int64(len(e))
 	if e, err = s.event(); err != nil {
-		return gtid.Set{}, err
+		return gtid.Set{}, unexpectedEnd(err, s.off)
 	}
 	body, err := e.Body(s.format)
 	if err == nil && e.Type() != replication.PREVIOUS_GTIDS_EVENT {
@@ -122,7 +114,48 @@ func (s *scanner) header() (prev gtid.Set, err error) {
 		return gtid.Set{}, &badError{s.off, err}
 	}
 	s.off += int64(len(e))
-	return prev, nil
+	return prev, s.headerEnd()
+}
+
+func (s *scanner) readMagic() error {
+	if s.limit < int64(len(magic)) {
+		return &badError{0, fmt.Errorf("%w: the file ends at %d", binlog.ErrMalformed, s.limit)}
+	}
+	b, err := s.bytes(0, len(magic))
+	if err != nil {
+		return err
+	}
+	if string(b) != magic {
+		return &badError{0, fmt.Errorf("%w: no binlog file begins with % x", binlog.ErrMalformed, b)}
+	}
+	s.off = int64(len(magic))
+	return nil
+}
+
+// headerEnd reads the Rotate_event, if there is one, and the sync mark that end
+// the header.
+func (s *scanner) headerEnd() error {
+	for {
+		off := s.off
+		e, part, err := s.next()
+		if err != nil {
+			return unexpectedEnd(err, off)
+		}
+		if m, ok := parseMark(e, off); ok && m.synced == 0 {
+			return checkGroup(s.file, m)
+		}
+		if part != binlog.Outside {
+			return &badError{off, fmt.Errorf("%w: a %s in a segment's header", binlog.ErrMalformed, e.Type())}
+		}
+	}
+}
+
+// unexpectedEnd makes the end of the file an error about it.
+func unexpectedEnd(err error, off int64) error {
+	if err == io.EOF {
+		return &badError{off, fmt.Errorf("%w: the file ends", binlog.ErrMalformed)}
+	}
+	return err
 }
 
 // event returns the event at off without going on, io.EOF at limit. It is valid

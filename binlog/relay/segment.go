@@ -34,8 +34,9 @@ type segment struct {
 	number     uint64
 	path       string
 	format     binlog.Format
-	prev       gtid.Set // everything that came before it
-	headerSize int64    // bytes before the first event that is no header
+	prev       gtid.Set        // everything that came before it
+	headerSize int64           // bytes before the first transaction, or the Rotate_event before it
+	at         binlog.Position // the leader's position there; zero when the header doesn't say
 
 	limit        int64     // guarded: bytes from the start that are durable and may be read
 	sealed       bool      // guarded: nothing will be added
@@ -75,8 +76,9 @@ func segmentNumber(name string) (uint64, bool) {
 	return n, err == nil && n > 0
 }
 
-// encodeHeader makes what stands before a segment's first event.
-func encodeHeader(f binlog.Format, prev gtid.Set) ([]byte, error) {
+// encodeHeader makes what stands before a segment's first transaction. It ends
+// with a sync mark, whose CRC32C tells that all of it is there.
+func encodeHeader(f binlog.Format, prev gtid.Set, at binlog.Position) ([]byte, error) {
 	set, err := prev.MarshalBinary()
 	if err != nil {
 		return nil, err
@@ -86,9 +88,13 @@ func encodeHeader(f binlog.Format, prev gtid.Set) ([]byte, error) {
 	if f.Checksum {
 		size += binlog.ChecksumSize
 	}
-	previous := binlog.NewEvent(f, replication.PREVIOUS_GTIDS_EVENT, f.Event.Timestamp(), f.Event.ServerID(),
-		uint32(len(b)+size), binlog.FlagIgnorable, set)
-	return append(b, previous...), nil
+	b = append(b, binlog.NewEvent(f, replication.PREVIOUS_GTIDS_EVENT, f.Event.Timestamp(), f.Event.ServerID(),
+		uint32(len(b)+size), binlog.FlagIgnorable, set)...)
+	if !at.IsZero() {
+		b = append(b, encodeRotate(f, at)...)
+	}
+	mark := syncMark{at: int64(len(b)), crc: crc32.Checksum(b, castagnoli)}
+	return append(b, mark.encode(f)...), nil
 }
 
 // encodeRotate makes the event that says where in the leader's binlog the next
@@ -119,13 +125,19 @@ func (m syncMark) encode(f binlog.Format) binlog.Event {
 	binary.LittleEndian.PutUint64(body[markAt:], uint64(m.at))
 	binary.LittleEndian.PutUint64(body[markSynced:], uint64(m.synced))
 	binary.LittleEndian.PutUint32(body[markCRC:], m.crc)
-	return binlog.NewEvent(f, replication.IGNORABLE_EVENT, 0, f.Event.ServerID(), 0, binlog.FlagIgnorable, body)
+	return binlog.NewEvent(f, replication.IGNORABLE_EVENT, 0, 0, 0, binlog.FlagIgnorable, body)
 }
 
-// parseMark returns the sync mark that e is, if it stands at the given offset
-// and is one.
+// parseMark returns the sync mark that e is, if it is one and stands at the
+// given offset. It looks at every byte but those of mark.crc, because where
+// events have no checksums nothing else protects them.
 func parseMark(e binlog.Event, at int64) (syncMark, bool) {
-	if e.Type() != replication.IGNORABLE_EVENT || len(e) < binlog.HeaderSize+markBody {
+	if e.Type() != replication.IGNORABLE_EVENT {
+		return syncMark{}, false
+	}
+	switch len(e) {
+	case binlog.HeaderSize + markBody, binlog.HeaderSize + markBody + binlog.ChecksumSize:
+	default:
 		return syncMark{}, false
 	}
 	body := e[binlog.HeaderSize:]
@@ -134,5 +146,6 @@ func parseMark(e binlog.Event, at int64) (syncMark, bool) {
 		synced: int64(binary.LittleEndian.Uint64(body[markSynced:])),
 		crc:    binary.LittleEndian.Uint32(body[markCRC:]),
 	}
-	return m, m.at == at && m.synced >= 0 && m.synced <= at
+	ours := e.Timestamp() == 0 && e.ServerID() == 0 && e.LogPos() == 0 && e.Flags() == binlog.FlagIgnorable
+	return m, ours && m.at == at && m.synced >= 0 && m.synced <= at
 }

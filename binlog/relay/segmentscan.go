@@ -18,18 +18,25 @@ type found struct {
 	transactions int
 	good         int64           // where the last thing ends that can be relied on
 	at           binlog.Position // the leader's position there
+	synced       int64           // up to where a mark says that the file had been fsynced
 	bad          *badError       // the first thing that is wrong, if there is one
 }
 
 // all is the set of the transactions that were found.
 func (f found) all() gtid.Set { return index{blocks: f.blocks}.all() }
 
-// reason is why the segment ends where it does.
-func (f found) reason() error {
-	if f.bad == nil {
-		return errors.New("no sync mark behind it")
+// settle says what is wrong with what is left behind good. Without checksums
+// nothing behind the last group that a mark vouches for means anything, not even
+// where events begin.
+func (f *found) settle(seg *segment) {
+	if seg.format.Checksum || f.good == seg.limit {
+		return
 	}
-	return f.bad
+	err := fmt.Errorf("%w: no sync mark vouches for what follows", binlog.ErrMalformed)
+	if f.bad != nil {
+		err = fmt.Errorf("%w (%w at %d)", err, f.bad.err, f.bad.offset)
+	}
+	f.bad = &badError{f.good, err}
 }
 
 // scanSegment reads a segment from its header to seg.limit, or, unless wanted is
@@ -39,8 +46,8 @@ func (f found) reason() error {
 // Where events have no checksums, a transaction can be relied on only if a sync
 // mark behind it vouches for its group.
 func scanSegment(f io.ReaderAt, seg *segment, wanted *gtid.Set) (found, error) {
-	s := &scanner{file: f, limit: seg.limit, format: seg.format, off: seg.headerSize}
-	res := found{good: seg.headerSize}
+	s := &scanner{file: f, limit: seg.limit, format: seg.format, off: seg.headerSize, at: seg.at}
+	res := found{good: seg.headerSize, at: seg.at}
 	type run struct {
 		start, end int64
 		before     binlog.Position
@@ -60,19 +67,22 @@ func scanSegment(f io.ReaderAt, seg *segment, wanted *gtid.Set) (found, error) {
 					return res, nil
 				}
 			case binlog.Outside:
-				err = checkGroup(f, e, off, seg.format)
+				if m, ok := parseMark(e, off); ok && !seg.format.Checksum {
+					err = checkGroup(f, m)
+				}
 			case binlog.Last:
 				last.end = s.off
 				group = append(group, last)
 			}
 		}
 		if err == io.EOF || errors.As(err, &res.bad) {
+			res.settle(seg)
 			return res, nil
 		}
 		if err != nil {
 			return res, err
 		}
-		_, isMark := parseMark(e, off)
+		m, isMark := parseMark(e, off)
 		if s.grouper.Open() || !seg.format.Checksum && !isMark {
 			continue
 		}
@@ -82,6 +92,9 @@ func scanSegment(f io.ReaderAt, seg *segment, wanted *gtid.Set) (found, error) {
 		res.transactions += len(group)
 		group = group[:0]
 		res.good, res.at = s.off, s.at
+		if isMark {
+			res.synced = m.synced
+		}
 	}
 }
 
@@ -93,19 +106,14 @@ func scannedGTID(e binlog.Event, f binlog.Format, off int64) (gtid.GTID, error) 
 	return info.GTID, nil
 }
 
-// checkGroup compares the group that a sync mark ends with the mark's CRC32C,
-// where nothing else would show that it is not whole.
-func checkGroup(f io.ReaderAt, e binlog.Event, off int64, format binlog.Format) error {
-	m, ok := parseMark(e, off)
-	if !ok || format.Checksum {
-		return nil
-	}
+// checkGroup compares the bytes that a sync mark vouches for with its CRC32C.
+func checkGroup(f io.ReaderAt, m syncMark) error {
 	h := crc32.New(castagnoli)
-	if _, err := io.Copy(h, io.NewSectionReader(f, m.synced, off-m.synced)); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(f, m.synced, m.at-m.synced)); err != nil {
 		return err
 	}
 	if h.Sum32() != m.crc {
-		return &badError{m.synced, fmt.Errorf("%w: the group up to %d", binlog.ErrChecksum, off)}
+		return &badError{m.synced, fmt.Errorf("%w: the bytes up to the sync mark at %d", binlog.ErrChecksum, m.at)}
 	}
 	return nil
 }
@@ -127,7 +135,8 @@ func markBehind(f io.ReaderAt, from, size int64) (bool, error) {
 			if binary.LittleEndian.Uint64(b[i+binlog.HeaderSize+markAt:]) != uint64(at) {
 				continue
 			}
-			if m, ok := candidate(b[i:min(n, i+largest)], at); ok && m.synced > from {
+			m, ok := candidate(b[i:min(n, i+largest)], f, at)
+			if ok && m.synced > from {
 				return true, nil
 			}
 		}
@@ -139,21 +148,20 @@ func markBehind(f io.ReaderAt, from, size int64) (bool, error) {
 	return false, nil
 }
 
-// candidate returns the sync mark that b begins with, with a checksum or without.
-func candidate(b []byte, at int64) (syncMark, bool) {
+// candidate returns the sync mark that b begins with. A checksum of its own, or
+// else that of its group, must vouch for it.
+func candidate(b []byte, f io.ReaderAt, at int64) (syncMark, bool) {
 	e := binlog.Event(b)
 	if e.Type() != replication.IGNORABLE_EVENT || int64(e.Size()) > int64(len(b)) {
 		return syncMark{}, false
 	}
 	e = e[:e.Size()]
-	switch len(e) {
-	case binlog.HeaderSize + markBody:
-	case binlog.HeaderSize + markBody + binlog.ChecksumSize:
-		if e.VerifyChecksum(binlog.Format{Checksum: true}) != nil {
-			return syncMark{}, false
-		}
-	default:
+	m, ok := parseMark(e, at)
+	if !ok {
 		return syncMark{}, false
 	}
-	return parseMark(e, at)
+	if len(e) == binlog.HeaderSize+markBody {
+		return m, checkGroup(f, m) == nil
+	}
+	return m, e.VerifyChecksum(binlog.Format{Checksum: true}) == nil
 }

@@ -34,16 +34,26 @@ func upTo(n int64) (s gtid.Set) {
 
 func formatOf(t testing.TB, checksum bool) binlog.Format {
 	t.Helper()
+	f := testFormat(checksum)
+	require.Equal(t, checksum, f.Checksum)
+	require.Equal(t, "9.7.4-2", f.ServerVersion)
+	return f
+}
+
+func testFormat(checksum bool) binlog.Format {
 	raw, err := hex.DecodeString(formatHex)
-	require.NoError(t, err)
+	if err != nil {
+		panic(err)
+	}
 	if !checksum {
 		end := len(raw) - binlog.ChecksumSize
 		raw[end-1] = 0
 		binary.LittleEndian.PutUint32(raw[end:], crc32.ChecksumIEEE(raw[:end]))
 	}
 	f, err := binlog.ParseFormat(raw)
-	require.NoError(t, err)
-	require.Equal(t, checksum, f.Checksum)
+	if err != nil {
+		panic(err)
+	}
 	return f
 }
 
@@ -160,19 +170,6 @@ func readOn(t testing.TB, rd *Reader, n int) (all []*binlog.Transaction) {
 		all = append(all, tx)
 	}
 	return all
-}
-
-// nothingMore checks that a reader has nothing to give now.
-func nothingMore(t testing.TB, rd *Reader) {
-	t.Helper()
-	for {
-		tx, wait, err := rd.step()
-		require.NoError(t, err)
-		require.Nil(t, tx)
-		if wait != nil {
-			return
-		}
-	}
 }
 
 func bytesOf(t testing.TB, tx *binlog.Transaction) []byte {

@@ -75,17 +75,10 @@ func (r *Relay) publish(took time.Duration) {
 	r.published = make(chan struct{})
 }
 
-// failActive notes that the active segment can't be relied on any more. What was
-// written and may be lost is cut off at once, as far as that works: a process that
-// were killed now and started again would else read it from the page cache and
-// take it for durable.
+// failActive notes that the active segment can't be relied on any more.
 func (r *Relay) failActive(op string, err error) error {
-	w := &r.writer
-	w.failed = r.fail(op, w.active.path, err)
-	if w.file.Truncate(w.synced) == nil {
-		w.written = w.synced
-	}
-	return w.failed
+	r.writer.failed = r.fail(op, r.writer.active.path, err)
+	return r.writer.failed
 }
 
 // Discard forgets everything that is not durable, and makes the relay ready for
@@ -213,9 +206,10 @@ func (r *Relay) NewSegment() error {
 	return nil
 }
 
-// pristine tells whether the active segment has a header and nothing else.
+// pristine tells whether the active segment is as NewSegment makes it.
 func (r *Relay) pristine() bool {
-	return r.writer.active != nil && r.writer.logical() == r.writer.active.headerSize
+	seg := r.writer.active
+	return seg != nil && seg.at.IsZero() && r.writer.logical() == seg.headerSize
 }
 
 // seal makes durable what is whole and ends the active segment.
@@ -251,15 +245,13 @@ func (r *Relay) leave() {
 // begin makes a new segment, durably, up to the end of its header.
 func (r *Relay) begin() error {
 	w := &r.writer
-	header, err := encodeHeader(w.format, r.Durable())
+	header, err := encodeHeader(w.format, r.Durable(), w.at)
 	if err != nil {
 		return err
 	}
-	seg := &segment{number: w.next, path: r.segmentPath(w.next), format: w.format, prev: r.Durable(), headerSize: int64(len(header))}
-	named := ""
-	if !w.at.IsZero() {
-		header = append(header, encodeRotate(w.format, w.at)...)
-		named = w.at.File
+	seg := &segment{
+		number: w.next, path: r.segmentPath(w.next), format: w.format,
+		prev: r.Durable(), headerSize: int64(len(header)), at: w.at,
 	}
 	if op, err := r.createSegment(seg.path, header); err != nil {
 		w.failed = r.fail(op, seg.path, err)
@@ -267,7 +259,7 @@ func (r *Relay) begin() error {
 		w.closeFile()
 		return w.failed
 	}
-	w.active, w.named = seg, named
+	w.active, w.named = seg, w.at.File
 	w.written, w.synced, w.crc, w.batch = int64(len(header)), int64(len(header)), 0, w.batch[:0]
 	w.next++
 	r.mu.Lock()
