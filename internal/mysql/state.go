@@ -41,8 +41,28 @@ func readSet(ctx context.Context, q Querier, name string) (gtid.Set, error) {
 // read_only=ON, and super_read_only=OFF, since that would refuse BINLOG too. It
 // waits for statements that hold a lock, at most the connection's
 // lock_wait_timeout, and is without effect where it is so already.
+//
+// It also sets log_bin_trust_function_creators=ON until the server's next start:
+// a server with a binlog otherwise refuses what the leader allowed, triggers
+// and deterministic functions to all but SUPER (1419), other functions to
+// everybody (1418). Who doesn't replicate can't create any there meanwhile.
 func MakeFollower(ctx context.Context, q Querier) error {
-	return set(ctx, q, "SET GLOBAL super_read_only = OFF, GLOBAL read_only = ON")
+	if err := set(ctx, q, "SET GLOBAL super_read_only = OFF, GLOBAL read_only = ON"); err != nil {
+		return err
+	}
+	return SetTrustFunctionCreators(ctx, q, true)
+}
+
+// SetTrustFunctionCreators sets log_bin_trust_function_creators, on a server
+// that has it: on a follower that is promoted, to the former leader's value
+// (Facts.TrustFunctionCreators).
+func SetTrustFunctionCreators(ctx context.Context, q Querier, on bool) error {
+	const unknownVariable = 1193
+	err := set(ctx, q, "SET GLOBAL log_bin_trust_function_creators = "+onOff(on))
+	if f := Classify(err); f != nil && f.Code == unknownVariable {
+		return nil
+	}
+	return err
 }
 
 // MakeWritable allows writes: read_only=OFF, which clears super_read_only too.
