@@ -140,7 +140,8 @@ func (l leader) check(serverID uint32, durable gtid.Set) error {
 		return &Error{Reason: GTIDOff,
 			Problem: "the leader's gtid_mode is " + l.gtidMode,
 			Mend: "on the leader: SET PERSIST enforce_gtid_consistency=ON, then gtid_mode step by step " +
-				"OFF_PERMISSIVE, ON_PERMISSIVE, ON"}
+				"OFF_PERMISSIVE, ON_PERMISSIVE, ON; transactions written before that have no GTID and come only with a backup " +
+				"taken after it"}
 	case l.format != "" && l.format != "ROW":
 		return &Error{Reason: FormatNotRow,
 			Problem: "the leader's binlog_format is " + l.format,

@@ -41,7 +41,8 @@ const (
 	// FormatNotRow: the leader's binlog_format is not ROW.
 	FormatNotRow Reason = "format-not-row"
 	// AnonymousTransaction: the leader's binlog holds a transaction without a
-	// GTID that the relay would need.
+	// GTID that the relay would need. It isn't tried again: a later stream would
+	// begin behind it, because no GTID set shows that it is missing.
 	AnonymousTransaction Reason = "anonymous-transaction"
 	// UnknownEvent: the stream holds an event that baton doesn't know and may
 	// not leave out.
@@ -169,8 +170,8 @@ func binlogError(err error) error {
 func anonymous(err error) error {
 	return &Error{Reason: AnonymousTransaction, Err: err,
 		Problem: "the leader's binlog holds a transaction without a GTID that the relay lacks",
-		Mend: "it was written while gtid_mode was not ON; seed the followers from a backup taken after it, " +
-			"so that nothing before it is needed"}
+		Mend: "it was written while gtid_mode was not ON and can't be replicated; seed the followers from a backup " +
+			"taken after it and start baton anew with an empty relay"}
 }
 
 // unreadable is what is left of error 1236 when no check explains it.

@@ -1,7 +1,7 @@
 // Package source is the connection to the leader: it asks for the binlog from
 // the relay's durable set on, verifies every event, hands it to the relay and
 // acknowledges to a leader with semi-synchronous replication what the relay
-// has made durable. It reconnects by itself for ever.
+// has made durable. It reconnects by itself.
 //
 // It promises:
 //   - Nothing is acknowledged before it, and all before it, is fsynced in the
@@ -13,6 +13,8 @@
 //   - A leader that can't be followed before somebody mends something is told
 //     apart from one that can't be reached just now, by a [Reason]; it is tried
 //     again all the same, so that the stream goes on once the cause is gone.
+//     Only a transaction without a GTID ends it for good, since it would be
+//     skipped the next time.
 //
 // Two goroutines share the work of a stream: the reader takes packets, the
 // writer puts all that have come meanwhile into the relay with one fsync and
@@ -231,6 +233,10 @@ func (s *Source) failed(ctx context.Context, err error, pauses *backoff.Exponent
 	s.board.enter(state, err)
 	s.told.failed(err, pause)
 	s.deps.Logger.Debug("the stream ended; trying again", zap.Error(err), zap.Duration(logkey.Delay, pause))
+	if stop != nil && stop.Reason == AnonymousTransaction {
+		<-ctx.Done()
+		return
+	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
