@@ -25,6 +25,7 @@ func Describe(t *binlog.Transaction, segment uint64) (RelayTransaction, error) {
 		LastCommitted: t.LastCommitted, SequenceNumber: t.SequenceNumber,
 		Events: []RelayEvent{},
 	}
+	tables := map[tableID]string{}
 	if !t.ImmediateCommit.IsZero() {
 		at := t.ImmediateCommit.UTC()
 		d.Time = &at
@@ -33,7 +34,7 @@ func Describe(t *binlog.Transaction, segment uint64) (RelayTransaction, error) {
 		if err != nil {
 			return d, err
 		}
-		if !d.show(e, t.Format) {
+		if !d.show(e, t.Format, tables) {
 			return d, nil
 		}
 		if e.Type() != replication.TRANSACTION_PAYLOAD_EVENT {
@@ -43,7 +44,7 @@ func Describe(t *binlog.Transaction, segment uint64) (RelayTransaction, error) {
 			if err != nil {
 				return d, err
 			}
-			if !d.show(inner, t.Format.WithoutChecksum()) {
+			if !d.show(inner, t.Format.WithoutChecksum(), tables) {
 				return d, nil
 			}
 		}
@@ -51,19 +52,32 @@ func Describe(t *binlog.Transaction, segment uint64) (RelayTransaction, error) {
 	return d, nil
 }
 
-// show adds an event and reports whether there is room for more.
-func (d *RelayTransaction) show(e binlog.Event, f binlog.Format) bool {
+// tableID is the number under which a Table_map_event announces a table to the
+// Rows_events behind it; both begin with it.
+type tableID [6]byte
+
+func tableIDOf(e binlog.Event) (id tableID) {
+	copy(id[:], e[binlog.HeaderSize:])
+	return id
+}
+
+// show adds an event and reports whether there is room for more. An event that
+// can't be read is shown by its type.
+func (d *RelayTransaction) show(e binlog.Event, f binlog.Format, tables map[tableID]string) bool {
 	if len(d.Events) == maxShownEvents {
 		d.Events = append(d.Events, RelayEvent{Type: "(more, not shown)"})
 		return false
 	}
 	shown := RelayEvent{Type: eventName(e.Type()), Bytes: int64(len(e))}
-	switch e.Type() {
-	case replication.TABLE_MAP_EVENT:
+	switch {
+	case e.Type() == replication.TABLE_MAP_EVENT:
 		if schema, table, err := binlog.TableName(e); err == nil {
-			shown.Table = schema + "." + table
+			shown.Table = oneLine([]byte(schema + "." + table))
+			tables[tableIDOf(e)] = shown.Table
 		}
-	case replication.QUERY_EVENT:
+	case binlog.IsRows(e):
+		shown.Table = tables[tableIDOf(e)]
+	case e.Type() == replication.QUERY_EVENT:
 		if q, err := binlog.ParseQuery(e, f); err == nil {
 			shown.Query = oneLine(q.Statement)
 		}

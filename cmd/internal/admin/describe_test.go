@@ -17,10 +17,14 @@ func event(typ binlog.EventType, body string) binlog.Event {
 	return binlog.NewEvent(binlog.Format{}, typ, 1, 1, 100, 0, []byte(body))
 }
 
-// tableMap is the head of a Table_map_event's body.
-func tableMap(schema, table string) string {
-	return strings.Repeat("\x00", 8) + string(rune(len(schema))) + schema + "\x00" + string(rune(len(table))) + table + "\x00"
+// tableMap is the head of the body of a Table_map_event that announces a table
+// under a number.
+func tableMap(number byte, schema, table string) string {
+	return rows(number) + string(rune(len(schema))) + schema + "\x00" + string(rune(len(table))) + table + "\x00"
 }
+
+// rows is the head of the body of a Rows_event.
+func rows(number byte) string { return string([]byte{number, 0, 0, 0, 0, 0, 1, 0}) }
 
 // query is the body of a Query_event without status variables.
 func query(schema, statement string) string {
@@ -44,8 +48,11 @@ func TestDescribeNamesTablesAndStatements(t *testing.T) {
 	d, err := Describe(transaction(t,
 		event(replication.GTID_EVENT, "x"),
 		event(replication.QUERY_EVENT, query("shop", "BEGIN\n")),
-		event(replication.TABLE_MAP_EVENT, tableMap("shop", "orders")),
-		event(replication.WRITE_ROWS_EVENTv2, "rows"),
+		event(replication.TABLE_MAP_EVENT, tableMap(7, "shop", "orders")),
+		event(replication.TABLE_MAP_EVENT, tableMap(8, "shop", "items")),
+		event(replication.WRITE_ROWS_EVENTv2, rows(7)),
+		event(replication.DELETE_ROWS_EVENTv2, rows(8)),
+		event(replication.UPDATE_ROWS_EVENTv2, ""),
 		event(replication.XID_EVENT, "12345678"),
 	), 7)
 	require.NoError(t, err)
@@ -56,7 +63,10 @@ func TestDescribeNamesTablesAndStatements(t *testing.T) {
 			{Type: "Gtid", Bytes: 20},
 			{Type: "Query", Bytes: 43, Query: "BEGIN "},
 			{Type: "Table_map", Bytes: 41, Table: "shop.orders"},
-			{Type: "Write_rows", Bytes: 23},
+			{Type: "Table_map", Bytes: 40, Table: "shop.items"},
+			{Type: "Write_rows", Bytes: 27, Table: "shop.orders"},
+			{Type: "Delete_rows", Bytes: 27, Table: "shop.items"},
+			{Type: "Update_rows", Bytes: 19},
 			{Type: "Xid", Bytes: 27},
 		},
 	}, d)
@@ -76,7 +86,7 @@ func TestDescribeBoundsWhatItShows(t *testing.T) {
 }
 
 func FuzzDescribe(f *testing.F) {
-	f.Add(byte(replication.TABLE_MAP_EVENT), []byte(tableMap("shop", "orders")))
+	f.Add(byte(replication.TABLE_MAP_EVENT), []byte(tableMap(7, "shop", "orders")))
 	f.Add(byte(replication.QUERY_EVENT), []byte(query("shop", "DROP TABLE `\x1b[31m\xff`")))
 	f.Add(byte(replication.TRANSACTION_PAYLOAD_EVENT), []byte{0x02, 0x01, 0xff, 0x01, 0x01, 0x05, 0x00, 'x'})
 	f.Fuzz(func(t *testing.T, typ byte, body []byte) {
@@ -87,6 +97,7 @@ func FuzzDescribe(f *testing.F) {
 		for _, e := range d.Events {
 			require.NotContains(t, e.Query, "\x1b")
 			require.NotContains(t, e.Query, "\n")
+			require.NotContains(t, e.Table, "\n")
 		}
 	})
 }
