@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
@@ -25,6 +26,9 @@ const (
 	// Stale: the transaction needs a session that has no default database yet, and
 	// one can't be taken from a session. The same succeeds in a new one.
 	Stale
+	// Unreadable: the relay couldn't give the transaction; nothing is wrong with
+	// the follower.
+	Unreadable
 	// Disconnected: the session is of no more use. Whether the transaction was
 	// committed only the follower's gtid_executed tells.
 	Disconnected
@@ -74,6 +78,9 @@ func (e *Error) Code() uint16 {
 // errUnsupported is wrapped by errors about events that baton refuses to apply.
 var errUnsupported = errors.New("baton can't apply it")
 
+// errUnreadable is wrapped by errors of the transaction's Body.
+var errUnreadable = errors.New("the transaction can't be read")
+
 // errStale is the cause of errors of the kind Stale.
 var errStale = errors.New("the statement's default database isn't there, and the session has another")
 
@@ -81,6 +88,7 @@ var errStale = errors.New("the statement's default database isn't there, and the
 // go-mysql has no name for.
 const (
 	errKilledIdle         = 4031 // ER_CLIENT_INTERACTION_TIMEOUT
+	errSessionKilled      = 3169 // ER_SESSION_WAS_KILLED
 	errMaxExecutionTime   = 3024 // ER_QUERY_TIMEOUT
 	errAccountLacksRights = 1227 // ER_SPECIFIC_ACCESS_DENIED_ERROR
 )
@@ -93,8 +101,12 @@ func (e *Error) classify() {
 		e.Kind, e.Mend = classifyCode(my.Code)
 	case errors.Is(e.Cause, errStale):
 		e.Kind = Stale
+	case errors.Is(e.Cause, errUnreadable):
+		e.Kind = Unreadable
 	case errors.Is(e.Cause, errUnsupported):
-		e.Kind = Refused
+		e.Kind, e.Mend = Refused, "mend the cause where the message says how; or leave the transaction out with `baton skip` and make its changes on the follower by hand; or rebuild the follower"
+	case errors.Is(e.Cause, binlog.ErrMalformed):
+		e.Kind, e.Mend = Refused, "look at it with `baton relay dump`; rebuild the follower, or leave the transaction out with `baton skip` and make its changes by hand"
 	default:
 		e.Kind = Disconnected
 	}
@@ -106,11 +118,14 @@ func (e *Error) classify() {
 
 func classifyCode(code uint16) (Kind, string) {
 	switch code {
-	case mysql.ER_LOCK_WAIT_TIMEOUT, mysql.ER_LOCK_DEADLOCK, mysql.ER_QUERY_INTERRUPTED, errMaxExecutionTime:
+	case mysql.ER_LOCK_WAIT_TIMEOUT, mysql.ER_LOCK_DEADLOCK, mysql.ER_LOCK_ABORTED, mysql.ER_TABLE_DEF_CHANGED,
+		mysql.ER_TOO_MANY_CONCURRENT_TRXS, mysql.ER_XA_RBTIMEOUT, mysql.ER_XA_RBDEADLOCK,
+		mysql.ER_QUERY_INTERRUPTED, errMaxExecutionTime:
 		return Passing, ""
 	case mysql.ER_OPTION_PREVENTS_STATEMENT:
 		return ReadOnly, "SET GLOBAL super_read_only=OFF (read_only stays ON)"
-	case mysql.ER_SERVER_SHUTDOWN, mysql.ER_NET_READ_ERROR, mysql.ER_NET_READ_INTERRUPTED,
+	case mysql.ER_SERVER_SHUTDOWN, mysql.ER_NORMAL_SHUTDOWN, mysql.ER_ABORTING_CONNECTION, mysql.ER_NEW_ABORTING_CONNECTION,
+		errSessionKilled, mysql.ER_NET_READ_ERROR, mysql.ER_NET_READ_INTERRUPTED,
 		mysql.ER_NET_ERROR_ON_WRITE, mysql.ER_NET_WRITE_INTERRUPTED, errKilledIdle:
 		return Disconnected, ""
 	case mysql.ER_KEY_NOT_FOUND:

@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/base64"
 	"fmt"
+	"strconv"
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
@@ -57,6 +58,23 @@ func (p *packet) add(text string) {
 func (p *packet) gtidNext(g gtid.GTID) {
 	p.begin(statement{step: "set GTID_NEXT"})
 	p.buf = fmt.Appendf(p.buf, "SET @@SESSION.GTID_NEXT='%s'", g)
+}
+
+// version continues a SET statement with a server's version, if it is known.
+func (p *packet) version(set string, v uint32) {
+	if v == 0 {
+		return
+	}
+	p.buf = append(p.buf, set...)
+	p.buf = strconv.AppendUint(p.buf, uint64(v), 10)
+}
+
+// nothing appends a transaction without effect, which uses the GTID up. It is
+// left out by the server if the GTID is used up already.
+func (p *packet) nothing(g gtid.GTID) {
+	p.gtidNext(g)
+	p.add("BEGIN")
+	p.add("COMMIT")
 }
 
 // binlog appends a BINLOG statement with events, which have no checksums.

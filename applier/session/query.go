@@ -17,12 +17,21 @@ func (w *writer) query(e binlog.Event) error {
 	if err != nil {
 		return err
 	}
+	if string(q.Statement) == "BEGIN" {
+		return w.begin(q)
+	}
 	word := firstWords(q.Statement)
 	switch {
 	case word == "BEGIN":
 		return w.begin(q)
-	case word == "COMMIT" && w.block, word == "ROLLBACK" && w.block && len(bytes.TrimSpace(q.Statement)) == len("ROLLBACK"):
-		w.end(word)
+	case word == "COMMIT" && w.block:
+		return w.end(word)
+	case word == "ROLLBACK" && w.block && len(bytes.TrimSpace(q.Statement)) == len("ROLLBACK"):
+		if err := w.end(word); err != nil {
+			return err
+		}
+		// What is rolled back here without a trace doesn't use its GTID up.
+		w.packet.nothing(w.tx.GTID)
 		return nil
 	case !w.block && word != "XA START":
 		return w.alone(e, q)
@@ -83,8 +92,12 @@ func (w *writer) alone(e binlog.Event, q binlog.Query) error {
 	if err != nil {
 		return fmt.Errorf("read gtid_owned: %w", err)
 	}
-	if owned != "" {
+	switch {
+	case owned != "":
 		w.packet.add("COMMIT")
+	case q.ErrorCode != 0:
+		// Nor does one that failed, as it did on the leader.
+		w.packet.nothing(w.tx.GTID)
 	}
 	return nil
 }
@@ -92,6 +105,9 @@ func (w *writer) alone(e binlog.Event, q binlog.Query) error {
 // run executes a statement in its own context, and in a packet of its own: what
 // it says is nothing that baton looks into.
 func (w *writer) run(e binlog.Event, q binlog.Query) error {
+	if err := w.sendRest(); err != nil {
+		return err
+	}
 	vars, err := parseStatusVars(q.StatusVars)
 	if err != nil {
 		return &Error{Step: "read the session context", Statement: shorten(q.Statement), Cause: err}
@@ -103,6 +119,9 @@ func (w *writer) run(e binlog.Event, q binlog.Query) error {
 	w.packet.buf = fmt.Appendf(w.packet.buf, ",@@session.timestamp=%d.%06d,@@session.pseudo_thread_id=%d", e.Timestamp(), vars.micros, q.ThreadID)
 	if err := w.flush(); err != nil {
 		return err
+	}
+	if vars.tableEncryption != nil {
+		w.encryption = *vars.tableEncryption
 	}
 	// The context holds things that only statements carry.
 	w.Session.context = nil
@@ -175,11 +194,9 @@ func (w *writer) xaPrepare(e binlog.Event) error {
 	xid := body[fixed:]
 	name := fmt.Sprintf("X'%x',X'%x',%d", xid[:gtrid], xid[gtrid:gtrid+bqual], format)
 	if body[0] != 0 {
-		w.end("XA COMMIT " + name + " ONE PHASE")
-	} else {
-		w.end("XA PREPARE " + name)
+		return w.end("XA COMMIT " + name + " ONE PHASE")
 	}
-	return nil
+	return w.end("XA PREPARE " + name)
 }
 
 // firstWords is the first word of a statement in upper case, or the first two

@@ -14,9 +14,14 @@ import (
 
 // setup is run once on each connection. The rows that a leader logged don't
 // need gap locks (its own applier uses READ COMMITTED for them too), and a
-// session that waits for a metadata lock must say so some time.
+// session that waits for a metadata lock must say so some time. What the
+// follower's own defaults would make of the leader's statements is set to what
+// its replication threads have: no key added to a table, no foreign key refused
+// that the leader took, no commit that ends the connection.
 const setup = "SET SESSION pseudo_replica_mode=1, transaction_isolation='READ-COMMITTED', autocommit=1, " +
-	"innodb_lock_wait_timeout=50, lock_wait_timeout=60, wait_timeout=31536000, character_set_results=utf8mb4"
+	"completion_type=NO_CHAIN, transaction_read_only=0, " +
+	"innodb_lock_wait_timeout=50, lock_wait_timeout=60, wait_timeout=31536000, character_set_results=utf8mb4" +
+	" /*!80030 ,sql_generate_invisible_primary_key=0*/ /*!80400 ,restrict_fk_on_non_standard_key=0*/"
 
 // A Session is one connection of an applier to its follower. It is not safe for
 // concurrent use, but for Close.
@@ -26,13 +31,18 @@ type Session struct {
 
 	format        binlog.Event // the Format_description_event the server was last told
 	context       []byte       // status variables of the context that is set; nil when unknown
-	versions      [2]uint32    // original and immediate server version that are set
 	encryption    byte         // default_table_encryption that is set
 	attributes    bool         // whether a COM_QUERY must announce query attributes
 	packet        packet       // reused for each transaction
 	hasDatabase   bool         // whether a default database is selected
 	pendingEvents []byte       // reused: the Table_map and Rows events of one BINLOG statement
+	again         gtid.GTID    // the last transaction that was to be tried again because super_read_only had just gone
+	lost          bool         // the connection can't be used any more
 }
+
+// keptBuffer is how many bytes of a buffer are kept for the next transaction:
+// what one large transaction took isn't held for good, in every session.
+const keptBuffer = 2 * packetLimit
 
 // Open prepares a connection that allows several statements in a query
 // (CLIENT_MULTI_STATEMENTS). The Session owns conn from here on, also when Open
@@ -97,22 +107,68 @@ func (s *Session) Executed(ctx context.Context) (gtid.Set, error) {
 	return gtid.ParseSet(text)
 }
 
+// Lost tells whether the session can't be used any more, as after an error of
+// the kind Disconnected.
+func (s *Session) Lost() bool { return s.lost }
+
 // Apply commits tx on the follower. When it returns an *Error, nothing of tx is
-// committed, but for statements that commit by themselves, and the session can
-// be used again unless the error's Kind is Disconnected.
+// committed, but for statements that commit by themselves, and unless the Kind
+// is Disconnected. The session can be used again if it isn't Lost.
 func (s *Session) Apply(ctx context.Context, tx *binlog.Transaction) error {
 	defer s.interruptible(ctx)()
 	w := newWriter(s, tx)
 	err := w.apply()
+	s.trim()
 	if err == nil {
 		return nil
 	}
-	s.context, s.format, s.versions = nil, nil, [2]uint32{}
+	s.context, s.format = nil, nil
 	e := s.describe(ctx, tx.GTID, err)
-	if e.Kind != Disconnected && !s.rollback() {
-		e.Kind = Disconnected
+	if e.Kind == Disconnected {
+		s.lost = true
+		return e
+	}
+	if err := s.rollback(); err != nil {
+		// What failed has failed, whatever becomes of the session. Only where a
+		// connection breaks right after something passing, it is its end that counts.
+		s.lost = true
+		s.conn.Close()
+		if e.Kind == Passing && serverError(err) == nil {
+			e.Kind = Disconnected
+		}
+		return e
+	}
+	if e.Kind == ReadOnly {
+		s.lookAgain(e)
 	}
 	return e
+}
+
+// lookAgain judges an error that says that an option of the server forbids
+// something: super_read_only is one of several. Where that is off, it may have
+// been switched off just now, so that the transaction has another try.
+func (s *Session) lookAgain(e *Error) {
+	r, err := s.conn.Execute("SELECT @@global.super_read_only")
+	if err != nil {
+		return
+	}
+	switch on, err := r.GetInt(0, 0); {
+	case err != nil || on != 0:
+	case s.again != e.GTID:
+		s.again, e.Kind = e.GTID, Passing
+	default:
+		e.Kind, e.Mend = Refused, "change the option that the follower's message names, or grant baton's account what `baton check` names; then `baton resume`"
+	}
+}
+
+// trim gives back the memory that a large transaction took.
+func (s *Session) trim() {
+	if cap(s.packet.buf) > keptBuffer {
+		s.packet.buf = nil
+	}
+	if cap(s.pendingEvents) > keptBuffer {
+		s.pendingEvents = nil
+	}
 }
 
 // Skip gives the GTID an empty transaction, so that the follower never executes
@@ -120,9 +176,7 @@ func (s *Session) Apply(ctx context.Context, tx *binlog.Transaction) error {
 func (s *Session) Skip(ctx context.Context, g gtid.GTID) error {
 	defer s.interruptible(ctx)()
 	s.packet.reset(s.attributes)
-	s.packet.gtidNext(g)
-	s.packet.add("BEGIN")
-	s.packet.add("COMMIT")
+	s.packet.nothing(g)
 	if err := s.flush(); err != nil {
 		return s.describe(ctx, g, err)
 	}
@@ -130,10 +184,11 @@ func (s *Session) Skip(ctx context.Context, g gtid.GTID) error {
 }
 
 // rollback ends a transaction that an error left open: it still owns its GTID.
-// It tells whether the session is clean after it.
-func (s *Session) rollback() bool {
+// The server refuses it in an XA transaction, which only the connection's end
+// then rolls back.
+func (s *Session) rollback() error {
 	_, err := s.conn.Execute("ROLLBACK")
-	return err == nil
+	return err
 }
 
 // describe makes what went wrong with g an Error.
@@ -150,10 +205,20 @@ func (s *Session) describe(ctx context.Context, g gtid.GTID, err error) *Error {
 	return e
 }
 
-// execute runs one statement by itself, whatever results it has.
+// execute runs one statement by itself, whatever result it has.
 func (s *Session) execute(statement []byte) error {
-	_, err := s.conn.Execute(string(statement))
-	return err
+	if need := len(statement) + slack; need > s.maxPacket {
+		return sizeError{need: need, max: s.maxPacket}
+	}
+	r, err := s.conn.Execute(string(statement))
+	if err != nil {
+		return err
+	}
+	if r.Status&mysql.SERVER_MORE_RESULTS_EXISTS != 0 {
+		// They would be taken for the answers to what is sent next.
+		return fmt.Errorf("%q has more than one result", shorten(statement))
+	}
+	return nil
 }
 
 // serverError is err as an error of the server, nil if it is none.

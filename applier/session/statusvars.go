@@ -222,7 +222,6 @@ func (w *writer) setContext(v statusVars) {
 	if v.tableEncryption != nil && *v.tableEncryption != w.encryption {
 		// Setting it needs a privilege that few deployments want to grant.
 		p.buf = fmt.Appendf(p.buf, ",@@session.default_table_encryption=%d", *v.tableEncryption)
-		w.encryption = *v.tableEncryption
 	}
 }
 

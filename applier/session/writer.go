@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 
 	"github.com/batondb/baton/binlog"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -45,7 +46,7 @@ func newWriter(s *Session, tx *binlog.Transaction) *writer {
 func (w *writer) apply() error {
 	for e, err := range w.tx.Body {
 		if err != nil {
-			return fmt.Errorf("read transaction: %w", err)
+			return &Error{Step: "read from the relay", Cause: fmt.Errorf("%w: %w", errUnreadable, err)}
 		}
 		if err := w.event(e); err != nil {
 			return err
@@ -59,6 +60,9 @@ func (w *writer) apply() error {
 
 // event writes the next event.
 func (w *writer) event(e binlog.Event) error {
+	if w.ended && e.Flags()&binlog.FlagIgnorable == 0 {
+		return w.unsupported("a %s after the transaction's end", e.Type())
+	}
 	if binlog.IsRows(e) {
 		return w.rows(e)
 	}
@@ -70,8 +74,7 @@ func (w *writer) event(e binlog.Event) error {
 	case replication.QUERY_EVENT:
 		return w.query(e)
 	case replication.XID_EVENT:
-		w.end("COMMIT")
-		return nil
+		return w.end("COMMIT")
 	case replication.XA_PREPARE_LOG_EVENT:
 		return w.xaPrepare(e)
 	case replication.TRANSACTION_PAYLOAD_EVENT:
@@ -92,7 +95,8 @@ func (w *writer) unsupported(format string, args ...any) error {
 	return &Error{Step: "read transaction", Cause: fmt.Errorf("%w: "+format, append([]any{errUnsupported}, args...)...)}
 }
 
-// open names the transaction and sets the versions of the servers it comes from.
+// open names the transaction, and the time and the versions of the servers that
+// it comes from. The server forgets them with each transaction.
 func (w *writer) open() {
 	if w.opened {
 		return
@@ -100,37 +104,39 @@ func (w *writer) open() {
 	w.opened = true
 	info := &w.tx.GTIDInfo
 	p := &w.packet
-	p.gtidNext(info.GTID)
-	w.tellFormat(w.tx.Format)
-	p.begin(statement{step: "set the commit's time and server"})
+	p.begin(statement{step: "set GTID_NEXT"})
 	var micros int64
 	if !info.OriginalCommit.IsZero() {
 		micros = info.OriginalCommit.UnixMicro()
 	}
-	p.buf = fmt.Appendf(p.buf, "SET @@session.original_commit_timestamp=%d", micros)
-	if versions := [2]uint32{info.OriginalVersion, info.ImmediateVersion}; versions != w.versions && versions[0] != 0 {
-		p.buf = fmt.Appendf(p.buf, ",@@session.original_server_version=%d", versions[0])
-		if versions[1] != 0 {
-			p.buf = fmt.Appendf(p.buf, ",@@session.immediate_server_version=%d", versions[1])
-		}
-		w.versions = versions
-	}
+	p.buf = append(p.buf, "SET @@session.original_commit_timestamp="...)
+	p.buf = strconv.AppendInt(p.buf, micros, 10)
+	p.version(",@@session.original_server_version=", info.OriginalVersion)
+	p.version(",@@session.immediate_server_version=", info.ImmediateVersion)
+	p.buf = append(p.buf, ",@@session.gtid_next='"...)
+	p.buf, _ = info.GTID.AppendText(p.buf) // it never fails
+	p.buf = append(p.buf, '\'')
+	w.tellFormat(w.tx.Format)
 }
 
 // end writes the statement that ends the transaction.
-func (w *writer) end(statement string) {
+func (w *writer) end(statement string) error {
+	if err := w.sendRest(); err != nil {
+		return err
+	}
 	w.block, w.ended = false, true
 	w.packet.add(statement)
+	return nil
 }
 
 // payload writes the events inside a compressed transaction.
 func (w *writer) payload(e binlog.Event) error {
-	outer := w.format
+	outer, plain := w.format, w.format.WithoutChecksum()
 	for inner, err := range binlog.Unwrap(e, outer) {
 		if err != nil {
 			return fmt.Errorf("read compressed transaction: %w", err)
 		}
-		w.format = outer.WithoutChecksum()
+		w.format = plain
 		if err := w.event(inner); err != nil {
 			return err
 		}
@@ -188,6 +194,14 @@ func (w *writer) rows(e binlog.Event) error {
 	}
 	w.pendingEvents, w.mapsEnd, w.maps = w.pendingEvents[:0], 0, nil
 	return nil
+}
+
+// sendRest sends rows that were not marked as their statement's last.
+func (w *writer) sendRest() error {
+	if len(w.pendingEvents) <= w.mapsEnd {
+		return nil
+	}
+	return w.sendRows()
 }
 
 // rowsThatFit is how many bytes of events fit into one packet in base64.
