@@ -109,7 +109,7 @@ func worstFirst(findings []mysql.Finding, instance string) []mysql.Finding {
 
 func (p *program) finding(out io.Writer, f mysql.Finding) error {
 	colour := map[mysql.Level]colour{mysql.OK: green, mysql.Warn: yellow, mysql.Error: red}[f.Level]
-	text := fmt.Sprintf("  %s  %-16s  %s\n", p.paint(colour, fmt.Sprintf("%-5s", f.Level)), f.Subject, printable(f.Message))
+	text := fmt.Sprintf("  %s  %-17s  %s\n", p.paint(colour, fmt.Sprintf("%-5s", f.Level)), f.Subject, printable(f.Message))
 	if f.Mend != "" {
 		text += fmt.Sprintf("         to do: %s\n", printable(f.Mend))
 	}
