@@ -101,14 +101,24 @@ func (s *Source) introduce(conn *client.Conn, semiSync bool) error {
 	if semiSync {
 		set += ", @rpl_semi_sync_replica = 1, @rpl_semi_sync_slave = 1"
 	}
-	if _, err := conn.Execute(set); err != nil {
+	if _, err := execute(conn, set); err != nil {
 		return err
 	}
 	// SHOW REPLICAS lists us by this command only.
 	if err := s.register(conn); err != nil {
 		return err
 	}
-	_, err := conn.ReadOKPacket()
+	return readOK(conn)
+}
+
+// readOK reads the answer to a command; see execute for the panic.
+func readOK(conn *client.Conn) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the leader's answer is damaged: %v", p)
+		}
+	}()
+	_, err = conn.ReadOKPacket()
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
 // leader is what a server says of itself, as far as following it needs that.
@@ -53,14 +54,14 @@ func inspect(conn *client.Conn) (leader, error) {
 		return leader{}, err
 	}
 	// Messages are told apart by their text where they have no number.
-	if _, err := conn.Execute("SET SESSION lc_messages = 'en_US'"); err != nil {
+	if _, err := execute(conn, "SET SESSION lc_messages = 'en_US'"); err != nil {
 		return leader{}, fmt.Errorf("ask the leader for English messages: %w", commandError(err))
 	}
 	return l, nil
 }
 
 func variables(conn *client.Conn, query string) (map[string]string, error) {
-	r, err := conn.Execute(query)
+	r, err := execute(conn, query)
 	if err != nil {
 		return nil, fmt.Errorf("ask the leader for its settings: %w", commandError(err))
 	}
@@ -77,13 +78,24 @@ func variables(conn *client.Conn, query string) (map[string]string, error) {
 	return vars, nil
 }
 
+// execute runs a statement. The client indexes what a server sends without
+// looking at its length, so damaged bytes can make it panic.
+func execute(conn *client.Conn, statement string) (r *mysql.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r, err = nil, fmt.Errorf("the leader's answer is damaged: %v", p)
+		}
+	}()
+	return conn.Execute(statement)
+}
+
 // sets reads the GTID sets, which SHOW VARIABLES would cut short. Transactions
 // that wait for an acknowledgement are in the binlog and not in gtid_executed,
 // but owned; gtid_owned is read first, so that one which is committed meanwhile
 // is in one of them.
 func sets(conn *client.Conn) (executed, purged gtid.Set, err error) {
 	none := gtid.Set{}
-	r, err := conn.Execute("SELECT @@GLOBAL.gtid_owned, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged")
+	r, err := execute(conn, "SELECT @@GLOBAL.gtid_owned, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged")
 	if err != nil {
 		return none, none, fmt.Errorf("ask the leader for its GTID sets: %w", commandError(err))
 	}
