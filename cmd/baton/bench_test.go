@@ -57,10 +57,10 @@ func (c *fakeCluster) Skip(_ context.Context, instance string, g gtid.GTID) erro
 func (c *fakeCluster) Reload(context.Context) (admin.Reloaded, error) { return admin.Reloaded{}, c.err }
 
 func (c *fakeCluster) RelaySegments(context.Context) ([]admin.RelaySegment, error) {
-	begun := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	newest := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	set, _ := gtid.ParseSet(uuid + ":1-70")
 	return []admin.RelaySegment{
-		{Number: 1, Name: "relay.000001", Bytes: 256 << 20, Transactions: new(int64(70)), GTIDs: &set, Begun: &begun},
+		{Number: 1, Name: "relay.000001", Bytes: 256 << 20, Transactions: new(int64(70)), GTIDs: &set, Newest: &newest},
 		{Number: 2, Name: "relay.000002", Bytes: 157, GTIDs: new(gtid.Set{}), Current: true},
 	}, c.err
 }

@@ -56,12 +56,12 @@ func listSegments(out io.Writer, segments []admin.RelaySegment) error {
 		return err
 	}
 	for _, s := range segments {
-		transactions, begun, gtids := "?", "?", "?"
+		transactions, newest, gtids := "?", "?", "?"
 		if s.Transactions != nil {
 			transactions = fmt.Sprint(*s.Transactions)
 		}
-		if s.Begun != nil {
-			begun = s.Begun.UTC().Format(timeLayout)
+		if s.Newest != nil {
+			newest = s.Newest.UTC().Format(timeLayout)
 		}
 		if s.GTIDs != nil {
 			gtids = s.GTIDs.String()
@@ -70,7 +70,7 @@ func listSegments(out io.Writer, segments []admin.RelaySegment) error {
 			}
 		}
 		size := humanize.IBytes(uint64(max(s.Bytes, 0)))
-		if _, err := fmt.Fprintf(out, "%7d  %9s  %12s  %-20s  %s\n", s.Number, size, transactions, begun, gtids); err != nil {
+		if _, err := fmt.Fprintf(out, "%7d  %9s  %12s  %-20s  %s\n", s.Number, size, transactions, newest, gtids); err != nil {
 			return err
 		}
 	}

@@ -64,7 +64,7 @@ type RelaySegment struct {
 	Bytes        int64      `json:"bytes"`
 	Transactions *int64     `json:"transactions"` // nil when unknown
 	GTIDs        *gtid.Set  `json:"gtids"`        // of the transactions in it; nil when unknown
-	Begun        *time.Time `json:"begun"`        // when it was begun
+	Newest       *time.Time `json:"newest"`       // when the newest transaction in it became durable; nil when there is none
 	Current      bool       `json:"current"`      // it is being written
 }
 

@@ -64,7 +64,8 @@ type Daemon struct {
 
 // New makes a Daemon that Open starts.
 func New(opts Options) *Daemon {
-	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), followers: map[string]*follower{}}
+	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), followers: map[string]*follower{},
+		durability: durability{state: admin.Unprotected, since: time.Now()}}
 	d.logger, d.level = newLogger(opts.Config.Log)
 	if opts.Logger != nil {
 		d.logger = opts.Logger

@@ -4,18 +4,11 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"strings"
 
-	"github.com/go-mysql-org/go-mysql/replication"
-
-	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/binlog/relay"
 	"github.com/batondb/baton/cmd/internal/admin"
 )
-
-// maxQuery is how many bytes of a statement are shown.
-const maxQuery = 500
 
 // RelaySegments implements [admin.RelayLog].
 func (d *Daemon) RelaySegments(context.Context) ([]admin.RelaySegment, error) {
@@ -23,7 +16,7 @@ func (d *Daemon) RelaySegments(context.Context) ([]admin.RelaySegment, error) {
 	for _, s := range d.relay.Segments() {
 		segments = append(segments, admin.RelaySegment{
 			Number: s.Number, Name: s.Name, Bytes: s.Bytes, Transactions: &s.Transactions, GTIDs: &s.GTIDs,
-			Current: s.Current,
+			Newest: moment(s.Newest), Current: s.Current,
 		})
 	}
 	return segments, nil
@@ -45,11 +38,15 @@ func (d *Daemon) RelayTransactions(ctx context.Context, q admin.RelayQuery) iter
 			return
 		}
 		defer func() { _ = reader.Close() }()
-		for n := wanted.Count(); n > 0 && ctx.Err() == nil; n-- {
+		n := wanted.Count()
+		if q.Limit > 0 {
+			n = min(n, int64(q.Limit))
+		}
+		for ; n > 0 && ctx.Err() == nil; n-- {
 			tx, err := reader.Next(ctx)
 			var shown admin.RelayTransaction
 			if err == nil {
-				shown, err = show(tx, segments)
+				shown, err = admin.Describe(tx, segmentOf(segments, tx.GTID))
 			}
 			if !yield(shown, err) || err != nil {
 				return
@@ -80,55 +77,12 @@ func wantedOf(segments []relay.SegmentInfo, q admin.RelayQuery) (gtid.Set, error
 	return wanted, nil
 }
 
-// show makes a transaction readable.
-func show(tx *binlog.Transaction, segments []relay.SegmentInfo) (admin.RelayTransaction, error) {
-	t := admin.RelayTransaction{GTID: tx.GTID.String(), Time: moment(tx.OriginalCommit), Bytes: tx.Size,
-		LastCommitted: tx.LastCommitted, SequenceNumber: tx.SequenceNumber}
+// segmentOf is the number of the segment that holds g.
+func segmentOf(segments []relay.SegmentInfo, g gtid.GTID) uint64 {
 	for _, s := range segments {
-		if s.GTIDs.Contains(tx.GTID) {
-			t.Segment = s.Number
+		if s.GTIDs.Contains(g) {
+			return s.Number
 		}
 	}
-	for e, err := range tx.Body {
-		if err != nil {
-			return t, err
-		}
-		if e.Type() != replication.TRANSACTION_PAYLOAD_EVENT {
-			if t.Events, err = appendShown(t.Events, e, tx.Format); err != nil {
-				return t, err
-			}
-			continue
-		}
-		t.Events = append(t.Events, admin.RelayEvent{Type: e.Type().String(), Bytes: int64(len(e))})
-		for inner, err := range binlog.Unwrap(e, tx.Format) {
-			if err == nil {
-				t.Events, err = appendShown(t.Events, inner, tx.Format.WithoutChecksum())
-			}
-			if err != nil {
-				return t, err
-			}
-		}
-	}
-	return t, nil
-}
-
-func appendShown(events []admin.RelayEvent, e binlog.Event, f binlog.Format) ([]admin.RelayEvent, error) {
-	shown := admin.RelayEvent{Type: strings.TrimSuffix(e.Type().String(), "Event"), Bytes: int64(len(e))}
-	switch {
-	case e.Type() == replication.TABLE_MAP_EVENT:
-		schema, table, err := binlog.TableName(e)
-		if err != nil {
-			return events, err
-		}
-		shown.Table = schema + "." + table
-	case e.Type() == replication.QUERY_EVENT:
-		q, err := binlog.ParseQuery(e, f)
-		if err != nil {
-			return events, err
-		}
-		shown.Query = string(q.Statement[:min(len(q.Statement), maxQuery)])
-	case binlog.IsRows(e) && len(events) > 0:
-		shown.Table = events[len(events)-1].Table
-	}
-	return append(events, shown), nil
+	return 0
 }

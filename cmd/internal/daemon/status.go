@@ -86,7 +86,7 @@ func observed(in failover.Instance) admin.Instance {
 		executed := in.Facts.GTIDExecuted
 		i.GTIDExecuted, i.Version = &executed, admin.Text(in.Facts.Version.Text)
 	}
-	if !in.Errant.IsEmpty() {
+	if in.Facts != nil {
 		errant := in.Errant
 		i.Errant = &errant
 	}
@@ -118,15 +118,18 @@ func (d *Daemon) leaderStatus(in failover.Instance) admin.Instance {
 func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.Instance {
 	i := observed(in)
 	i.Role, i.State = admin.Follower, admin.Unreachable
+	f := d.followers[in.Name]
 	if in.Facts != nil && !d.relay.Empty() {
 		behind := durable.Subtract(in.Facts.GTIDExecuted).Count()
 		i.BehindTransactions = &behind
 	}
-	f := d.followers[in.Name]
 	if f == nil {
 		return i
 	}
 	st := f.applier.Status()
+	if st.Lag == 0 && i.BehindTransactions != nil {
+		*i.BehindTransactions = 0 // what was asked of the server is older
+	}
 	states := map[applier.State]string{
 		applier.Connecting: admin.Unreachable, applier.Streaming: admin.Streaming, applier.CatchingUp: admin.CatchingUp,
 		applier.Paused: admin.Paused, applier.Stopped: admin.Stopped, applier.Unreachable: admin.Unreachable,
