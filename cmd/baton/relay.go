@@ -52,7 +52,7 @@ func (p *program) relayListVerb() *cobra.Command {
 }
 
 func listSegments(out io.Writer, segments []admin.RelaySegment) error {
-	if _, err := fmt.Fprintf(out, "%7s  %9s  %12s  %-20s  %s\n", "SEGMENT", "SIZE", "TRANSACTIONS", "BEGUN", "GTIDS"); err != nil {
+	if _, err := fmt.Fprintf(out, "%7s  %9s  %12s  %-20s  %s\n", "SEGMENT", "SIZE", "TRANSACTIONS", "NEWEST", "GTIDS"); err != nil {
 		return err
 	}
 	for _, s := range segments {
