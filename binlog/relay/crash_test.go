@@ -239,7 +239,7 @@ func (m *crashModel) end() {
 
 // step does one thing.
 func (m *crashModel) step() {
-	switch action := rapid.IntRange(0, 19).Draw(m.t, "action"); action {
+	switch action := rapid.IntRange(0, 21).Draw(m.t, "action"); action {
 	case 0, 1, 2, 3, 4, 5:
 		m.append(rapid.IntRange(1, 300).Draw(m.t, "size"), rapid.IntRange(1, 12).Draw(m.t, "events"))
 	case 6, 7, 8:
@@ -274,7 +274,9 @@ func (m *crashModel) step() {
 			m.s.file = name("other.%06d", m.fs.rnd.Intn(1_000_000))
 			m.discard()
 		}
-	case 19:
+	case 19, 20:
+		m.powerOff(rapid.IntRange(1, 8).Draw(m.t, "operations"))
+	case 21:
 		m.restart(rapid.IntRange(0, 2).Draw(m.t, "end"))
 	}
 }
@@ -307,6 +309,38 @@ func (m *crashModel) restart(how int) {
 	case 2:
 		m.fs = m.fs.crash()
 	}
+	m.open()
+}
+
+// powerOff lets the power go off after some operations on files, in the middle of
+// whatever comes then.
+func (m *crashModel) powerOff(operations int) {
+	if !m.begin() {
+		return
+	}
+	for rd := range m.seen {
+		require.NoError(m.t, rd.Close())
+	}
+	m.fs.failAfter(operations)
+	for m.fs.wreck == nil {
+		for range m.fs.rnd.Intn(4) + 1 {
+			g := crashGTID(len(m.sent))
+			events := m.s.transaction(g, m.fs.rnd.Intn(200), m.fs.rnd.Intn(800))
+			m.sent = append(m.sent, &sentTransaction{g, join(events), m.s.at()})
+			for _, e := range events {
+				if m.r.Append(e) != nil {
+					break
+				}
+			}
+			if m.fs.wreck != nil {
+				break
+			}
+		}
+		if m.r.Sync() == nil {
+			m.synced = len(m.sent)
+		}
+	}
+	m.fs = m.fs.wreck
 	m.open()
 }
 

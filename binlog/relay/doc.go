@@ -19,18 +19,18 @@
 // A segment, such as relay.000042, is an ordinary binlog file, readable with
 // mysqlbinlog: the magic number; the leader's Format_description_event byte for
 // byte; a Previous_gtids_log_event with everything that came before the segment;
-// the leader's transactions byte for byte. Before the first transaction, and
-// wherever the leader's file changes, an artificial Rotate_event says in which of
-// the leader's files and at which offset what follows stands there: its offset has
-// 64 bits, so that the end of a transaction can be told although the positions in
-// event headers wrap at 4 GiB. The stream's own Rotate, Stop, Previous_gtids and
-// heartbeat events are not kept, nor a Format_description_event that says the same
-// as the segment's.
+// an artificial Rotate_event; the leader's transactions byte for byte. The
+// Rotate_event says in which of the leader's files and at which offset what
+// follows stands there: its offset has 64 bits, so that the end of a transaction
+// can be told although the positions in event headers wrap at 4 GiB. Another
+// stands before the first transaction from another file, or of another stream.
+// The stream's own Rotate, Stop, Previous_gtids and heartbeat events are not
+// kept, nor a Format_description_event that says the same as the segment's.
 //
-// Each group that was made durable by one fsync ends with a sync mark: an
+// What was made durable by one fsync, the header too, ends with a sync mark: an
 // Ignorable_log_event (which mysqlbinlog and replicas pass over) that says up to
 // where the file had been fsynced before this group was written, and holds a
-// CRC32C of the group.
+// CRC32C of the bytes from there to the mark.
 //
 // Beside each sealed segment stands its index (relay.000042.index), which says in
 // which stretch of about 64 KiB which GTIDs are. It is verified before it is used,
@@ -54,7 +54,12 @@
 //
 // So damage is told from a torn tail in everything but the very last group of a
 // process that was killed; [Relay.Close] leaves a mark that covers that one too.
+// What is kept of the last group is written and fsynced again at Open, before it
+// counts as durable: its fsync may have failed, and the kernel shows pages that it
+// could not write as if they were on disk.
+//
 // A sealed segment holds exactly what the next one's Previous_gtids say came
 // before: less is damage, and what stands behind it is the tail of an abandoned
-// segment, which is cut.
+// segment, which is cut. Its events are verified when they are read; events
+// without checksums can be verified only where the whole segment is read again.
 package relay

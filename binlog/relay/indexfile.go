@@ -7,6 +7,7 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/internal/logkey"
 	"go.uber.org/zap"
 )
 
@@ -80,9 +81,9 @@ func (r *Relay) rebuildIndex(seg *segment, f File, end gtid.Set) (index, error) 
 		return index{}, damaged(seg.path, &badError{res.good, why})
 	}
 	x := index{size: res.good, blocks: res.blocks}
-	r.log.Info("made a relay segment's index again", zap.String("segment", seg.path), zap.Int("transactions", res.transactions))
+	r.log.Info("made a relay segment's index again", zap.String(logkey.Segment, seg.path), zap.Int(logkey.Count, res.transactions))
 	if err := r.writeIndex(seg, f, x); err != nil {
-		r.log.Warn("could not write a relay segment's index", zap.String("segment", seg.path), zap.Error(err))
+		r.log.Warn("could not write a relay segment's index", zap.String(logkey.Segment, seg.path), zap.Error(err))
 	}
 	return x, nil
 }

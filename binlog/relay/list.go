@@ -14,7 +14,7 @@ type SegmentInfo struct {
 	Bytes        int64     // durable
 	Before       gtid.Set  // everything that came before it
 	GTIDs        gtid.Set  // of the durable transactions in it
-	Newest       time.Time // when the newest of them became durable; zero when there is none
+	Newest       time.Time // when the newest of them became durable; when the segment was begun if there is none
 	Transactions int64     // number of them
 	Current      bool      // it is being written
 }
@@ -39,9 +39,10 @@ func (r *Relay) Segments() []SegmentInfo {
 	return infos
 }
 
-// SetLimits changes Config.MaxSize and Config.Retention for the next Purge.
+// SetLimits changes Config.MaxSize and Config.Retention from the next Purge on.
 func (r *Relay) SetLimits(maxSize int64, retention time.Duration) {
 	r.purging.Lock()
 	defer r.purging.Unlock()
-	r.cfg.MaxSize, r.cfg.Retention = maxSize, retention
+	limits := Config{MaxSize: maxSize}.withDefaults()
+	r.cfg.MaxSize, r.cfg.Retention = limits.MaxSize, retention
 }

@@ -27,6 +27,8 @@ type memFS struct {
 	// room is how many bytes may still be written; negative is any number.
 	room int64
 	open int // files that were not closed
+	// wreck is what was there when the power went off, see failAfter.
+	wreck *memFS
 }
 
 // A memNode is a file: what programs see of it, and what is on the platter.
@@ -149,6 +151,24 @@ func (m *memFS) kill() *memFS {
 func (m *memFS) crash() *memFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.remains()
+}
+
+// failAfter makes everything fail from the n-th operation on, as if the power
+// went off then, and keeps what is there after that.
+func (m *memFS) failAfter(n int) {
+	m.fail = func(string, string) error {
+		if n--; n > 0 {
+			return nil
+		}
+		if m.wreck == nil {
+			m.wreck = m.remains()
+		}
+		return errInjected
+	}
+}
+
+func (m *memFS) remains() *memFS {
 	next := newMemFS(m.rnd.Int63())
 	next.now = m.now
 	for _, path := range slices.Sorted(maps.Keys(m.names)) {

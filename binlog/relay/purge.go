@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/internal/logkey"
 	"go.uber.org/zap"
 )
 
@@ -41,7 +42,12 @@ func (r *Relay) Purge(applied map[string]gtid.Set) (lost []string, err error) {
 		if err := r.removeOldest(seg, end); err != nil {
 			return lost, fmt.Errorf("purge relay segment %s: %w", seg.path, err)
 		}
-		r.log.Info("removed a relay segment", zap.String("segment", seg.path), zap.Bool("for_max_size", !unneeded), zap.Strings("needed_by", needs))
+		if unneeded {
+			r.log.Info("removed a relay segment that nobody needs", zap.String(logkey.Segment, seg.path))
+		} else {
+			r.log.Warn("removed a relay segment for max_size; the instances that needed it must be seeded anew",
+				zap.String(logkey.Segment, seg.path), zap.Strings(logkey.Instance, needs))
+		}
 		for _, name := range needs {
 			if !slices.Contains(lost, name) {
 				lost = append(lost, name)

@@ -39,6 +39,13 @@ func purge(t *testing.T, r *Relay, applied map[string]gtid.Set) []string {
 func TestPurgeWaitsForEveryFollowerAndForRetention(t *testing.T) {
 	r, now := purgeable(t, Config{Retention: time.Hour})
 	all := r.Stats().Segments
+	var has gtid.Set
+	for i, seg := range r.Segments() {
+		require.True(t, has.Equal(seg.Before))
+		require.Equal(t, i == all-1, seg.Current)
+		has.AddSet(seg.GTIDs)
+	}
+	require.True(t, upTo(100).Equal(has))
 	applied := map[string]gtid.Set{"db2": upTo(100), "db3": upTo(60)}
 	require.Empty(t, purge(t, r, applied))
 	require.Equal(t, all, r.Stats().Segments, "too young")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/internal/logkey"
 	"go.uber.org/zap"
 )
 
@@ -149,7 +150,7 @@ func (r *Relay) recoverSegment(number uint64, last bool) error {
 		if synced {
 			return &DamageError{Segment: path, Err: fmt.Errorf("%w: the segment's beginning", binlog.ErrMalformed)}
 		}
-		r.log.Warn("removed a relay segment whose making was cut short", zap.String("segment", path), zap.Int64("bytes", size))
+		r.log.Warn("removed a relay segment whose making was cut short", zap.String(logkey.Segment, path), zap.Int64(logkey.Bytes, size))
 		return r.remove(path)
 	}
 	if err != nil {
@@ -175,7 +176,7 @@ func (r *Relay) recoverSealed(seg *segment, end gtid.Set) error {
 		}
 	}
 	if x.size < seg.limit {
-		r.log.Warn("cut off the abandoned tail of a relay segment", zap.String("segment", seg.path), zap.Int64("from", x.size), zap.Int64("to", seg.limit))
+		r.log.Warn("cut off the abandoned tail of a relay segment", zap.String(logkey.Segment, seg.path), zap.Int64(logkey.Bytes, seg.limit-x.size))
 		if err := errors.Join(f.Truncate(x.size), f.Sync()); err != nil {
 			return err
 		}
@@ -210,7 +211,7 @@ func (r *Relay) recoverActive() error {
 	}
 	if found.good < seg.limit {
 		r.log.Warn("cut off the torn tail of the relay, which was never acknowledged; the leader sends it again",
-			zap.String("segment", seg.path), zap.Int64("from", found.good), zap.Int64("to", seg.limit), zap.NamedError("found", found.bad))
+			zap.String(logkey.Segment, seg.path), zap.Int64(logkey.Bytes, seg.limit-found.good), zap.Error(found.bad))
 		if err := f.Truncate(found.good); err != nil {
 			return err
 		}

@@ -152,7 +152,7 @@ func markBehind(f io.ReaderAt, from, size int64) (bool, error) {
 // else that of its group, must vouch for it.
 func candidate(b []byte, f io.ReaderAt, at int64) (syncMark, bool) {
 	e := binlog.Event(b)
-	if e.Type() != replication.IGNORABLE_EVENT || int64(e.Size()) > int64(len(b)) {
+	if e.Type() != replication.IGNORABLE_EVENT || e.Size() < binlog.HeaderSize || int64(e.Size()) > int64(len(b)) {
 		return syncMark{}, false
 	}
 	e = e[:e.Size()]

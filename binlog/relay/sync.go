@@ -9,6 +9,7 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/internal/logkey"
 	"go.uber.org/zap"
 )
 
@@ -236,7 +237,7 @@ func (r *Relay) leave() {
 	r.mu.Unlock()
 	if err := r.writeIndex(seg, w.file, x); err != nil {
 		r.log.Warn("could not write a relay segment's index; it will be made again when it is needed",
-			zap.String("segment", seg.path), zap.Error(err))
+			zap.String(logkey.Segment, seg.path), zap.Error(err))
 	}
 	w.closeFile()
 	w.active, w.batch, w.written, w.synced, w.crc, w.named = nil, w.batch[:0], 0, 0, 0, ""
