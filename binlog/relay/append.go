@@ -258,7 +258,7 @@ func (r *Relay) endTransaction() error {
 	t := &binlog.Transaction{GTIDInfo: open.info, Format: w.active.format, Size: open.size, End: w.at}
 	e := entry{tx: t, segment: w.active.number, start: open.start, end: w.logical(), before: open.before, held: entryCost}
 	if open.spilled {
-		t.Body = r.diskBody(w.active, open.start, e.end)
+		t.Body = r.diskBody(w.active, t.GTID, open.start, e.end)
 	} else {
 		t.Body = binlog.Events(open.events)
 		e.held += open.size

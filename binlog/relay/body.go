@@ -46,7 +46,7 @@ func (r *Relay) readTransaction(s *scanner, seg *segment) (*binlog.Transaction, 
 	}
 	t.End = s.at
 	if large {
-		t.Body = r.diskBody(seg, start, s.off)
+		t.Body = r.diskBody(seg, t.GTID, start, s.off)
 	} else {
 		t.Body = binlog.Events(held)
 	}
@@ -55,11 +55,13 @@ func (r *Relay) readTransaction(s *scanner, seg *segment) (*binlog.Transaction, 
 
 // diskBody reads the events of a transaction from its segment each time it is
 // asked for, one at a time.
-func (r *Relay) diskBody(seg *segment, start, end int64) iter.Seq2[binlog.Event, error] {
+func (r *Relay) diskBody(seg *segment, g gtid.GTID, start, end int64) iter.Seq2[binlog.Event, error] {
 	return func(yield func(binlog.Event, error) bool) {
 		file, err := r.fs.Open(seg.path)
 		if errors.Is(err, os.ErrNotExist) {
-			err = r.purged(seg, gtid.Set{})
+			purged := &PurgedError{}
+			purged.Missing.Add(g)
+			err = purged
 		}
 		if err != nil {
 			yield(nil, fmt.Errorf("read a large transaction: %w", err))

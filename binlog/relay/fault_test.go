@@ -59,6 +59,8 @@ func TestFullDiskStopsTheWriterOnlyUntilItIsFreed(t *testing.T) {
 	defer rd.Close()
 	n, failed := appendUntilFailure(t, r, s, 1)
 	require.ErrorIs(t, failed, syscall.ENOSPC)
+	require.ErrorContains(t, failed, failed.Path+": ")
+	require.ErrorContains(t, failed, "nothing new is durable until the relay's disk can be written again")
 	require.True(t, upTo(n).Equal(r.Durable()))
 	stats := r.Stats()
 	require.ErrorIs(t, stats.Failed, syscall.ENOSPC)

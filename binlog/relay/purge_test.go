@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"testing"
 	"time"
@@ -103,4 +104,43 @@ func TestMaxSizeTakesWhatIsNeededAndNamesWhoNeededIt(t *testing.T) {
 		require.Equal(t, last, tx.GTID.Seq)
 	}
 	require.Less(t, last, int64(20))
+}
+
+func TestBodyOfALargeTransactionSaysThatItsSegmentIsGone(t *testing.T) {
+	r := open(t, Config{Dir: t.TempDir(), SegmentSize: 1 << 10, Memory: 8 << 10}, Deps{})
+	r.SetLimits(1, time.Hour)
+	s := newStream(t, true)
+	appendAll(t, r, s.begin(), s.transaction(gtidOf(1), 100), s.transaction(gtidOf(2), 5000), s.transaction(gtidOf(3), 1))
+	require.NoError(t, r.Sync())
+	rd, err := r.NewReader(gtid.Set{})
+	require.NoError(t, err)
+	defer rd.Close()
+	late, err := r.NewReader(gtid.Set{})
+	require.NoError(t, err)
+	defer late.Close()
+	large := readOn(t, rd, 2)[1]
+	next, stop := iter.Pull2(large.Body)
+	defer stop()
+	_, err, _ = next()
+	require.NoError(t, err)
+	require.Equal(t, []string{"db2"}, purge(t, r, map[string]gtid.Set{"db2": {}}))
+	require.Equal(t, 1, r.Stats().Segments)
+
+	// What has begun to be read stays readable.
+	for _, err, ok := next(); ok; _, err, ok = next() {
+		require.NoError(t, err)
+	}
+	for _, err := range large.Body {
+		var purged *PurgedError
+		require.True(t, errors.As(err, &purged), "%v", err)
+		require.Equal(t, gtidOf(2).String(), purged.Missing.String())
+		require.EqualError(t, purged, "relay no longer holds "+gtidOf(2).String()+": copy the data from another instance first")
+	}
+
+	// A reader that comes to the file of a segment that has gone since.
+	late.relay.mu.Lock()
+	late.relay.tail.floor = place{9, 9}
+	late.relay.mu.Unlock()
+	_, err = late.Next(context.Background())
+	require.ErrorIs(t, err, ErrPurged)
 }
