@@ -71,7 +71,7 @@ type Instance struct {
 	// OlderThanLeader tells that the leader's server is newer: what a newer server
 	// wrote an older one may not read.
 	OlderThanLeader bool
-	// NoBinlog tells that it writes no binlog, or not what it replicates.
+	// NoBinlog tells that it writes no binlog.
 	NoBinlog bool
 }
 
@@ -146,7 +146,7 @@ func refuse(i Instance) string {
 	case i.OlderThanLeader:
 		return "its server is older than the leader's"
 	case i.NoBinlog:
-		return "it writes no binlog of what it replicates: set log_bin and log_replica_updates"
+		return "it writes no binlog: set log_bin"
 	}
 	return ""
 }

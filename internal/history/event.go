@@ -28,7 +28,20 @@ const (
 	FollowerPaused    Kind = "follower-paused"
 	FollowerResumed   Kind = "follower-resumed"
 	TransactionSkip   Kind = "transaction-skipped" // an operator had a transaction left out
-	EventsDropped     Kind = "events-dropped"      // the disk didn't keep up: so many events stand in the log only
+	HandOverStep      Kind = "hand-over-step"      // a step of a hand-over was taken
+	HandOverDone      Kind = "hand-over-done"      // another instance leads
+	HandOverUndone    Kind = "hand-over-undone"    // it was given up, and the old leader still leads
+	HandOverFailed    Kind = "hand-over-failed"    // it could not be completed
+	LossReceipt       Kind = "loss-receipt"        // what a failover kept and could not keep
+	LeaderAlarm       Kind = "leader-alarm"        // something is wrong with the leader, and it isn't taken for dead
+	LeaderAnswers     Kind = "leader-answers"      // the alarm is over
+	LeaderWritable    Kind = "leader-writable"     // baton made it so, after its restart
+	FailoverBlocked   Kind = "failover-blocked"    // the leader is dead, and why nothing happens
+	FailoverPaused    Kind = "failover-paused"     // by an operator
+	FailoverResumed   Kind = "failover-resumed"
+	Durability        Kind = "durability"     // commits began, or ceased, to wait for the relay
+	LeaseLost         Kind = "lease-lost"     // another baton acts for the cluster
+	EventsDropped     Kind = "events-dropped" // the disk didn't keep up: so many events stand in the log only
 )
 
 // A Level says whom an event is for.
