@@ -79,12 +79,24 @@ func (g *gate) Admit(ctx context.Context) error {
 	if !ok {
 		return err
 	}
+	if refusal.State == failover.Unreachable {
+		// Nobody has to mend anything in baton: it tries again soon, not after retryStopped.
+		return unreachable{refusal}
+	}
 	states := map[failover.State]applier.State{
-		failover.Unreachable: applier.Unreachable, failover.Quarantined: applier.Quarantined,
-		failover.NeedsSeed: applier.NeedsSeed, failover.Stopped: applier.Stopped,
+		failover.Quarantined: applier.Quarantined, failover.NeedsSeed: applier.NeedsSeed, failover.Stopped: applier.Stopped,
 	}
 	return &applier.Blocked{State: states[refusal.State], Reason: refusal.Message, Mend: refusal.Mend}
 }
+
+// unreachable is a refusal that passes by itself, as appliers see it.
+type unreachable struct{ refusal *failover.Refusal }
+
+func (u unreachable) Error() string { return u.refusal.Message }
+func (u unreachable) Unwrap() error { return u.refusal }
+
+// Mend says what to do about it.
+func (u unreachable) Mend() string { return u.refusal.Mend }
 
 // relayOf is the relay as appliers see it.
 type relayOf struct{ *relay.Relay }
