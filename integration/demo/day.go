@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/batondb/baton/integration/mysqltest"
+)
+
+// day is the time in which the shop is open. What happens in it begins at parts of the time asked for, or later, when
+// what came before took longer.
+func (d *demo) day(ctx context.Context) error {
+	var err error
+	if d.load, err = newLoad(ctx, d.cluster, d.fail); err != nil {
+		return fmt.Errorf("open the shop: %w", err)
+	}
+	d.say("the shop is open: %d connections write to the leader, %d read from each follower", writers, readers)
+	d.watch.follow(d.load)
+	opened := time.Now()
+	for _, event := range []struct {
+		at float64 // part of the time asked for
+		do func(context.Context) error
+	}{
+		{0.2, d.alterTables},
+		{0.4, d.killFollower},
+		{0.7, d.killDaemon},
+		{1, func(context.Context) error { return nil }},
+	} {
+		if err := sleep(ctx, time.Until(opened.Add(time.Duration(event.at*float64(d.options.load))))); err != nil {
+			return err
+		}
+		if err := event.do(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alterTables changes the schema while it is used.
+func (d *demo) alterTables(ctx context.Context) error {
+	d.say("under load: ALTER TABLE orders ADD COLUMN, CREATE INDEX on reviews")
+	begun := time.Now()
+	for _, statement := range []string{
+		"ALTER TABLE shop.orders ADD COLUMN gift_note VARCHAR(200) NOT NULL DEFAULT 'none' AFTER status",
+		"CREATE INDEX by_customer_and_stars ON shop.reviews (customer_id, stars)",
+	} {
+		if _, err := d.cluster.Leader.DB().ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	took := time.Since(begun)
+	for _, f := range d.cluster.Followers {
+		if err := d.caughtUp(ctx, f); err != nil {
+			return err
+		}
+	}
+	d.say("both took %s on the leader and were on both followers after %s", seconds(took), seconds(time.Since(begun)))
+	return nil
+}
+
+// killFollower kills a follower, lets it miss something, and starts it again.
+func (d *demo) killFollower(ctx context.Context) error {
+	f := d.cluster.Followers[len(d.cluster.Followers)-1]
+	begun := time.Now()
+	if err := f.Kill9(); err != nil {
+		return err
+	}
+	d.say("kill -9 of %s; the leader and %s go on", f.Name, d.cluster.Followers[0].Name)
+	if err := sleep(ctx, min(2*time.Second, d.options.load/10)); err != nil {
+		return err
+	}
+	if err := f.Restart(ctx); err != nil {
+		return err
+	}
+	lacks, err := lacking(ctx, d.cluster.Leader, f)
+	if err != nil {
+		return err
+	}
+	d.say("%s is back after %s and lacks %s transactions; baton asks it for its gtid_executed and goes on from there",
+		f.Name, seconds(time.Since(begun)), humanize.Comma(lacks.Count()))
+	back := time.Now()
+	if err := d.caughtUp(ctx, f); err != nil {
+		return err
+	}
+	d.say("%s had all of them %s later, with new orders coming in all the time", f.Name, seconds(time.Since(back)))
+	return nil
+}
+
+// killDaemon kills baton, shows that no commit is acknowledged meanwhile, and starts it again.
+func (d *demo) killDaemon(ctx context.Context) error {
+	d.watch.expectEnd(true)
+	begun := time.Now()
+	if err := d.daemon.end(syscall.SIGKILL); err != nil {
+		return err
+	}
+	acknowledged := d.load.transactions.Load()
+	d.say("kill -9 of baton itself: nobody fsyncs what the leader writes, so its commits wait")
+	if err := sleep(ctx, min(time.Second, d.options.load/10)); err != nil {
+		return err
+	}
+	waiting, err := number(ctx, d.cluster.Leader, "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_user = '"+shopUser+"' AND processlist_command = 'Query'")
+	if err != nil {
+		return err
+	}
+	d.say("%d of %d connections wait on the leader; transactions acknowledged meanwhile: %d", waiting, writers, d.load.transactions.Load()-acknowledged)
+	if err := d.daemon.start(); err != nil {
+		return err
+	}
+	d.watch.expectEnd(false)
+	acknowledged = d.load.orders.Load()
+	if err := d.until(ctx, "commits return again", func() bool { return d.load.orders.Load() > acknowledged && d.watch.healthy() }); err != nil {
+		return err
+	}
+	took := time.Since(begun)
+	relay := d.watch.status().Relay
+	d.say("baton has read its relay again (%s, %s transactions): commits return %s after the kill, and none failed",
+		humanize.IBytes(uint64(relay.Bytes)), humanize.Comma(relay.Durable.Count()), seconds(took))
+	return nil
+}
+
+// until waits for a condition; what says it in words.
+func (d *demo) until(ctx context.Context, what string, condition func() bool) error {
+	const patience = 60 * time.Second
+	deadline := time.Now().Add(patience)
+	for !condition() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waited %s until %s; %s; the end of baton's log:\n%s", patience, what, d.watch.troubles(), d.daemon.lastLines(15))
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// caughtUp waits until a follower has what the leader has now. It takes the time it takes as long as there is progress.
+func (d *demo) caughtUp(ctx context.Context, f *mysqltest.Server) error {
+	const patience = 60 * time.Second
+	wanted, err := executed(ctx, d.cluster.Leader)
+	if err != nil {
+		return err
+	}
+	least, moved := int64(-1), time.Now()
+	for {
+		has, err := executed(ctx, f)
+		if err != nil {
+			return err
+		}
+		lacks := wanted.Subtract(has)
+		n := lacks.Count()
+		switch {
+		case n == 0:
+			return nil
+		case least < 0 || n < least:
+			least, moved = n, time.Now()
+		case time.Since(moved) > patience:
+			return fmt.Errorf("%s got nothing more for %s and lacks %d transactions (%s); %s; the end of baton's log:\n%s",
+				f.Name, patience, n, shortSet(&lacks), d.watch.troubles(), d.daemon.lastLines(15))
+		}
+		if err := d.watch.stuck(f.Name); err != nil {
+			return err
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return err
+		}
+	}
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
