@@ -127,7 +127,7 @@ func (v values) seconds(name string) time.Duration {
 
 // namedValues asks a SHOW statement of two columns for the rows of the names.
 // Unlike SELECT @@name it doesn't fail for a name that the server doesn't have.
-func namedValues(ctx context.Context, conn *sql.Conn, show string, names []string) (values, error) {
+func namedValues(ctx context.Context, conn Querier, show string, names []string) (values, error) {
 	rows, err := conn.QueryContext(ctx, show+" WHERE Variable_name IN ('"+strings.Join(names, "', '")+"')")
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func namedValues(ctx context.Context, conn *sql.Conn, show string, names []strin
 }
 
 // namedRows returns each row as its columns by name; NULL is "".
-func namedRows(ctx context.Context, conn *sql.Conn, query string) ([]values, error) {
+func namedRows(ctx context.Context, conn Querier, query string) ([]values, error) {
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 // A Querier is a *sql.DB or a *sql.Conn.
 type Querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
@@ -46,7 +47,14 @@ func readSet(ctx context.Context, q Querier, name string) (gtid.Set, error) {
 // a server with a binlog otherwise refuses what the leader allowed, triggers
 // and deterministic functions to all but SUPER (1419), other functions to
 // everybody (1418). Who doesn't replicate can't create any there meanwhile.
+//
+// Before that it switches semi-sync off as a source ([TearDownSemiSync]), with
+// which each transaction that is applied would wait for an acknowledgement that
+// nobody sends. So an old leader that was started again, fenced, follows.
 func MakeFollower(ctx context.Context, q Querier) error {
+	if err := TearDownSemiSync(ctx, q); err != nil {
+		return err
+	}
 	if err := set(ctx, q, "SET GLOBAL super_read_only = OFF, GLOBAL read_only = ON"); err != nil {
 		return err
 	}
@@ -55,7 +63,10 @@ func MakeFollower(ctx context.Context, q Querier) error {
 
 // SetTrustFunctionCreators sets log_bin_trust_function_creators, on a server
 // that has it: on a follower that is promoted, to the former leader's value
-// (Facts.TrustFunctionCreators).
+// (Facts.TrustFunctionCreators). The follower's own is not known any more: what
+// its option file says can't be read once the variable was set. Where the former
+// leader's isn't known either, ON stays, since that refuses nothing that clients
+// were allowed, while OFF might.
 func SetTrustFunctionCreators(ctx context.Context, q Querier, on bool) error {
 	const unknownVariable = 1193
 	err := set(ctx, q, "SET GLOBAL log_bin_trust_function_creators = "+onOff(on))
@@ -66,21 +77,30 @@ func SetTrustFunctionCreators(ctx context.Context, q Querier, on bool) error {
 }
 
 // MakeWritable allows writes: read_only=OFF, which clears super_read_only too.
+// It changes nothing of what the server starts with.
 func MakeWritable(ctx context.Context, q Querier) error {
 	return set(ctx, q, "SET GLOBAL read_only = OFF")
 }
 
 // Fence refuses writes of all accounts, those of applying included. It returns
 // when no commit is under way any more: on a leader whose commits wait for an
-// acknowledgement it blocks, and only its return proves anything.
+// acknowledgement it blocks, and only its return proves anything. A leader is
+// fenced by [FenceLeader].
 func Fence(ctx context.Context, q Querier) error {
 	return set(ctx, q, "SET GLOBAL super_read_only = ON")
 }
 
-// PersistFence makes the server start with super_read_only=ON from its next
-// start on, and changes nothing before.
+// PersistFence makes the server start with super_read_only=ON, and so
+// read_only=ON, from its next start on, and changes nothing before. A server
+// that is started without its option file, or with persisted_globals_load=OFF,
+// doesn't heed it.
 func PersistFence(ctx context.Context, q Querier) error {
 	return set(ctx, q, "SET PERSIST_ONLY super_read_only = ON")
+}
+
+// UnpersistFence undoes [PersistFence], for an instance that baton gives up.
+func UnpersistFence(ctx context.Context, q Querier) error {
+	return set(ctx, q, "RESET PERSIST IF EXISTS super_read_only")
 }
 
 // AddPurged adds a set, of which the server may have executed or own nothing,

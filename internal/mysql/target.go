@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/batondb/baton/config"
@@ -76,6 +78,22 @@ func (t Target) timeout() time.Duration {
 // to nothing yet: an error means that the settings are wrong. A certificate
 // that was replaced on disk counts from the next connection on.
 func (t Target) Open() (*sql.DB, error) {
+	return t.open(nil)
+}
+
+// openPatient returns a pool whose statements may take as long as it pleases
+// them, waiting for locks included, and of which several may go in one query.
+// lockWait is the server's own bound of waiting for a lock.
+func (t Target) openPatient(lockWait time.Duration) (*sql.DB, error) {
+	return t.open(func(c *driver.Config) {
+		c.ReadTimeout = 0
+		c.MultiStatements = true
+		c.Params = maps.Clone(c.Params)
+		c.Params["lock_wait_timeout"] = strconv.Itoa(max(1, int(lockWait.Seconds())))
+	})
+}
+
+func (t Target) open(change func(*driver.Config)) (*sql.DB, error) {
 	c := driver.NewConfig()
 	c.Net, c.Addr = "tcp", t.Address
 	c.User, c.Passwd = t.User, t.Password.Reveal()
@@ -87,6 +105,9 @@ func (t Target) Open() (*sql.DB, error) {
 	c.Logger = &driver.NopLogger{}
 	c.DialFunc = t.dialTCP
 	c.AllowFallbackToPlaintext = t.TLS.MayFallBack()
+	if change != nil {
+		change(c)
+	}
 	if err := c.Apply(driver.BeforeConnect(t.refreshTLS)); err != nil {
 		return nil, fmt.Errorf("prepare connections to %s: %w", t.Name, err)
 	}
