@@ -21,6 +21,8 @@ type Relay interface {
 	// leader's order. The error wraps ErrPurged when the relay doesn't reach back
 	// that far.
 	NewReader(from gtid.Set) (Reader, error)
+	// Durable is what the relay can give: a follower that has it is at the head.
+	Durable() gtid.Set
 }
 
 // A Reader reads transactions one after the other. It has one user.
@@ -83,11 +85,14 @@ type Deps struct {
 
 // An Applier feeds one follower. Its methods are safe for concurrent use.
 type Applier struct {
-	cfg  Config
+	name string
 	deps Deps
+	busy chan struct{} // holds a token while a round, or a skip, is under way
 
 	mu       sync.Mutex
+	cfg      Config
 	paused   bool
+	skips    int                // how many calls of Skip want the round to end
 	end      context.CancelFunc // ends the round under way gently; nil when none is
 	kick     chan struct{}      // ends a wait; replaced when it is closed
 	said     string             // what was last recorded of the follower, so that it is said once
@@ -96,7 +101,8 @@ type Applier struct {
 
 // New makes an Applier that Run starts.
 func New(cfg Config, deps Deps) *Applier {
-	return &Applier{cfg: cfg, deps: deps, kick: make(chan struct{}), progress: progress{state: Connecting, since: time.Now()}}
+	return &Applier{name: cfg.Name, cfg: cfg, deps: deps, busy: make(chan struct{}, 1), kick: make(chan struct{}),
+		progress: progress{state: Connecting, since: time.Now()}}
 }
 
 // Run applies until ctx ends and returns when nothing is under way any more:
@@ -105,19 +111,28 @@ func New(cfg Config, deps Deps) *Applier {
 func (a *Applier) Run(ctx context.Context) {
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 100*time.Millisecond, 5*time.Second
-	for ctx.Err() == nil {
-		if !a.waitWhilePaused(ctx) {
+	for {
+		// What kicks during the round counts too: an operator who has mended a cause
+		// needn't know that the follower was just tried.
+		kick, ok := a.waitWhilePaused(ctx)
+		if !ok {
 			return
 		}
 		began := time.Now()
+		select {
+		case a.busy <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 		err := a.round(ctx)
+		<-a.busy
 		if ctx.Err() != nil {
 			return
 		}
 		if time.Since(began) > delays.MaxInterval {
 			delays.Reset()
 		}
-		a.wait(ctx, a.judge(err, delays.NextBackOff))
+		wait(ctx, kick, a.judge(err, delays.NextBackOff))
 	}
 }
 
@@ -133,7 +148,7 @@ func (a *Applier) Pause() {
 		a.end()
 	}
 	a.wake()
-	a.record(history.Event{Kind: history.FollowerPaused, Message: "applying is paused; the relay goes on receiving", Mend: "baton resume " + a.cfg.Name})
+	a.record(history.Event{Kind: history.FollowerPaused, Message: "applying is paused; the relay goes on receiving", Mend: "baton resume " + a.name})
 }
 
 // Resume ends a pause, and has a stopped follower try again now.
@@ -170,19 +185,49 @@ var ErrNotStopped = errors.New("the follower isn't stopped at this transaction")
 // GTID and none of its changes. The error wraps ErrNotStopped where g is any
 // other.
 func (a *Applier) Skip(ctx context.Context, g gtid.GTID) error {
+	if err := a.skip(ctx, g); err != nil {
+		return fmt.Errorf("skip %s on %s: %w", g, a.name, err)
+	}
+	return nil
+}
+
+// skip has the round end first: a session that applies the transaction after all
+// and one that skips it would both be told that they did.
+func (a *Applier) skip(ctx context.Context, g gtid.GTID) error {
 	a.mu.Lock()
-	failure := a.progress.failure
+	failure := a.stoppedAt(g)
+	a.skips++
+	if failure != nil && a.end != nil {
+		a.end()
+	}
 	a.mu.Unlock()
-	if failure == nil || failure.GTID != g {
-		return fmt.Errorf("skip %s on %s: %w", g, a.cfg.Name, ErrNotStopped)
+	defer func() {
+		a.mu.Lock()
+		a.skips--
+		a.mu.Unlock()
+	}()
+	if failure == nil {
+		return ErrNotStopped
+	}
+	select {
+	case a.busy <- struct{}{}:
+		defer func() { <-a.busy }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for what is under way: %w", context.Cause(ctx))
+	}
+	a.mu.Lock()
+	failure = a.stoppedAt(g)
+	a.mu.Unlock()
+	if failure == nil {
+		return ErrNotStopped
 	}
 	s, err := a.openSession(ctx)
 	if err != nil {
-		return fmt.Errorf("skip %s on %s: %w", g, a.cfg.Name, err)
+		return err
 	}
 	defer s.Close()
 	if err := s.Skip(ctx, g); err != nil {
-		return fmt.Errorf("skip on %s: %w", a.cfg.Name, err)
+		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -195,6 +240,15 @@ func (a *Applier) Skip(ctx context.Context, g gtid.GTID) error {
 	return nil
 }
 
+// stoppedAt is the failure that the follower is stopped with, if it is stopped
+// at g. a.mu is held.
+func (a *Applier) stoppedAt(g gtid.GTID) *Failure {
+	if f := a.progress.failure; f != nil && f.GTID == g {
+		return f
+	}
+	return nil
+}
+
 // wake ends whatever wait is under way. a.mu is held.
 func (a *Applier) wake() {
 	close(a.kick)
@@ -203,15 +257,12 @@ func (a *Applier) wake() {
 
 // record tells an event of this follower. a.mu is held.
 func (a *Applier) record(e history.Event) {
-	e.Instance = a.cfg.Name
+	e.Instance = a.name
 	a.deps.Recorder.Record(e)
 }
 
 // wait waits for d, or until something is to be done earlier.
-func (a *Applier) wait(ctx context.Context, d time.Duration) {
-	a.mu.Lock()
-	kick := a.kick
-	a.mu.Unlock()
+func wait(ctx context.Context, kick <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -221,9 +272,9 @@ func (a *Applier) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// waitWhilePaused returns false when ctx ended.
-func (a *Applier) waitWhilePaused(ctx context.Context) bool {
-	for {
+// waitWhilePaused returns what ends the next wait; false when ctx ended.
+func (a *Applier) waitWhilePaused(ctx context.Context) (kick <-chan struct{}, ok bool) {
+	for ctx.Err() == nil {
 		a.mu.Lock()
 		paused, kick := a.paused, a.kick
 		if paused {
@@ -231,12 +282,12 @@ func (a *Applier) waitWhilePaused(ctx context.Context) bool {
 		}
 		a.mu.Unlock()
 		if !paused {
-			return true
+			return kick, true
 		}
 		select {
 		case <-kick:
 		case <-ctx.Done():
-			return false
 		}
 	}
+	return nil, false
 }

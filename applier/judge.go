@@ -14,13 +14,18 @@ import (
 func (a *Applier) judge(err error, next func() time.Duration) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var refused *session.Error
 	var blocked *Blocked
-	switch {
+	var relay relayError
+	var unread *session.Error
+	switch refused := refusal(err); {
 	case err == nil:
 		return 0
-	case errors.As(err, &refused) && (refused.Kind == session.Refused || refused.Kind == session.ReadOnly):
-		a.fail(Stopped, Failure{GTID: refused.GTID, Tables: refused.Tables, Code: refused.Code(), Message: refused.Error(), Mend: refused.Mend})
+	case errors.Is(err, ErrPurged):
+		a.fail(NeedsSeed, Failure{Message: err.Error(),
+			Mend: "rebuild the follower from a backup or a clone of the leader that has these transactions"})
+		return a.cfg.Retry
+	case refused != nil:
+		a.fail(Stopped, failureOf(refused))
 		if refused.Kind == session.ReadOnly {
 			return next() // admission puts it right
 		}
@@ -28,13 +33,34 @@ func (a *Applier) judge(err error, next func() time.Duration) time.Duration {
 	case errors.As(err, &blocked):
 		a.fail(blocked.State, Failure{Message: blocked.Reason, Mend: blocked.Mend})
 		return a.cfg.Retry
-	case errors.Is(err, ErrPurged):
-		a.fail(NeedsSeed, Failure{Message: err.Error(),
-			Mend: "rebuild the follower from a backup or a clone of the leader that has these transactions"})
+	case errors.As(err, &relay), errors.As(err, &unread) && unread.Kind == session.Unreadable:
+		a.fail(Stopped, Failure{Message: err.Error(),
+			Mend: "mend the relay's disk, or rebuild the follower; nothing is wrong with the follower itself"})
 		return a.cfg.Retry
 	}
 	a.lose(err)
 	return next()
+}
+
+// refusal is the error of the follower that refuses a transaction, nil if err is
+// none.
+func refusal(err error) *session.Error {
+	var e *session.Error
+	if errors.As(err, &e) && (e.Kind == session.Refused || e.Kind == session.ReadOnly) {
+		return e
+	}
+	return nil
+}
+
+func failureOf(e *session.Error) Failure {
+	return Failure{GTID: e.GTID, Tables: e.Tables, Code: e.Code(), Message: e.Error(), Mend: e.Mend}
+}
+
+// refuse stops the follower at a transaction before its round has ended.
+func (a *Applier) refuse(e *session.Error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fail(Stopped, failureOf(e))
 }
 
 // fail stops the follower. a.mu is held.

@@ -1,15 +1,17 @@
 package applier
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/batondb/baton/applier/schedule"
-	"github.com/batondb/baton/applier/session"
 	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/binlog/gtid"
 	"github.com/go-mysql-org/go-mysql/replication"
+	"go.uber.org/zap"
 )
 
 // How many transactions, and of how many bytes of binlog, are held between the
@@ -29,9 +31,13 @@ const grace = 5 * time.Second
 type round struct {
 	*Applier
 	cfg      Config
+	gentle   context.Context // ends when nothing more is to be started
 	ctx      context.Context // of the sessions: ends when what is under way is to be cut off
 	schedule schedule.Schedule
+	clock    clock
 	held     map[schedule.Ticket]*binlog.Transaction
+	again    []schedule.Ticket // started, but there was no session for them
+	given    gtid.Set          // what the follower has or was given
 	bytes    int64
 	idle     []*worker
 	workers  []*worker
@@ -48,14 +54,14 @@ func (a *Applier) round(ctx context.Context) error {
 	a.mu.Lock()
 	cfg := a.cfg
 	a.end = end
-	if a.paused {
+	if a.paused || a.skips > 0 {
 		end()
 	}
 	a.mu.Unlock()
 	defer func() {
 		a.mu.Lock()
 		a.end = nil
-		a.progress.running, a.progress.known, a.progress.inFlight = false, a.progress.known && !a.progress.oldest.IsZero(), 0
+		a.progress.running, a.progress.inFlight = false, 0
 		a.mu.Unlock()
 	}()
 	if err := a.deps.Gate.Admit(gentle); err != nil {
@@ -73,7 +79,7 @@ func (a *Applier) round(ctx context.Context) error {
 	reader, err := a.deps.Relay.NewReader(executed)
 	if err != nil {
 		first.Close()
-		return fmt.Errorf("read relay: %w", err)
+		return relayError{err}
 	}
 	defer reader.Close()
 	a.flow(executed)
@@ -81,11 +87,19 @@ func (a *Applier) round(ctx context.Context) error {
 	sessions, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
-	r := &round{Applier: a, cfg: cfg, ctx: sessions, held: map[schedule.Ticket]*binlog.Transaction{}, results: make(chan result)}
+	r := &round{Applier: a, cfg: cfg, gentle: gentle, ctx: sessions, given: executed,
+		held: map[schedule.Ticket]*binlog.Transaction{}, results: make(chan result)}
 	defer r.close(cut)
 	r.hire(first)
-	return r.stream(gentle, reader)
+	return r.stream(reader)
 }
+
+// A relayError says that the relay couldn't give what the follower lacks, which
+// isn't the follower's fault.
+type relayError struct{ cause error }
+
+func (e relayError) Error() string { return "read from the relay: " + e.cause.Error() }
+func (e relayError) Unwrap() error { return e.cause }
 
 // unlessEnded is err, or nil when ctx was what ended the attempt.
 func unlessEnded(ctx context.Context, err error) error {
@@ -101,9 +115,10 @@ type arrival struct {
 	err error
 }
 
-// stream applies what reader gives until the first error, or until gentle ends,
+// stream applies what reader gives until the first error, or until r.gentle ends,
 // and what is under way then is done.
-func (r *round) stream(gentle context.Context, reader Reader) error {
+func (r *round) stream(reader Reader) error {
+	gentle := r.gentle
 	reading, stopReading := context.WithCancel(gentle)
 	arrivals := make(chan arrival)
 	done := make(chan struct{})
@@ -159,14 +174,30 @@ func read(ctx context.Context, reader Reader, arrivals chan<- arrival) {
 
 func (r *round) arrived(got arrival) {
 	if got.err != nil {
-		r.fail(fmt.Errorf("read relay: %w", got.err))
+		r.fail(relayError{got.err})
 		return
 	}
 	tx := got.tx
-	barrier := r.cfg.LeaderOrder || runsAlone(tx)
+	barrier := r.cfg.LeaderOrder || r.clock.changed(tx) || runsAlone(tx)
 	ticket := r.schedule.Push(schedule.Transaction{LastCommitted: tx.LastCommitted, SequenceNumber: tx.SequenceNumber, Barrier: barrier})
 	r.held[ticket] = tx
 	r.bytes += tx.Size
+	r.given.Add(tx.GTID)
+}
+
+// A clock is the binlog file that a transaction's logical clock counts in. Its
+// numbers mean nothing to those of another file. The schedule sees that they
+// begin anew, but not where a stream goes on in the middle of a new leader's file.
+type clock struct {
+	file   string
+	format binlog.Event
+}
+
+// changed tells whether tx has another clock than the transaction before it.
+func (c *clock) changed(tx *binlog.Transaction) bool {
+	same := c.file == tx.End.File && bytes.Equal(c.format, tx.Format.Event)
+	c.file, c.format = tx.End.File, tx.Format.Event
+	return !same
 }
 
 // runsAlone tells whether a transaction is one whose effects the logical clock
@@ -198,7 +229,7 @@ func (r *round) start() {
 		if len(r.idle) == 0 && len(r.workers) >= r.cfg.Sessions {
 			return
 		}
-		ticket, ok := r.schedule.Start()
+		ticket, ok := r.next()
 		if !ok {
 			return
 		}
@@ -212,10 +243,32 @@ func (r *round) start() {
 	}
 }
 
+// next is the transaction to hand out.
+func (r *round) next() (schedule.Ticket, bool) {
+	if n := len(r.again); n > 0 {
+		ticket := r.again[n-1]
+		r.again = r.again[:n-1]
+		return ticket, true
+	}
+	return r.schedule.Start()
+}
+
 func (r *round) finished(res result) {
 	r.running--
+	res.worker.open = res.open
+	var none noSession
+	if errors.As(res.err, &none) && slices.ContainsFunc(r.workers, func(w *worker) bool { return w.open }) {
+		// The server takes fewer connections than it is offered: this round goes on
+		// with those there are.
+		r.again = append(r.again, res.ticket)
+		r.deps.Logger.Warn("applying with fewer sessions than configured", zap.Error(none.error))
+		return
+	}
 	r.idle = append(r.idle, res.worker)
-	if res.err != nil {
+	switch {
+	case errors.Is(res.err, errEnded):
+		return
+	case res.err != nil:
 		r.fail(res.err)
 		return
 	}
@@ -227,14 +280,17 @@ func (r *round) finished(res result) {
 }
 
 // fail keeps the error that says most: a refusal rather than the loss of a
-// connection that came with it.
+// connection that came with it. A refusal is told at once: what is under way may
+// wait for a lock for long.
 func (r *round) fail(err error) {
-	var old, refused *session.Error
-	if r.failed != nil && (!errors.As(err, &refused) || refused.Kind != session.Refused ||
-		errors.As(r.failed, &old) && old.Kind == session.Refused) {
+	now, before := refusal(err), refusal(r.failed)
+	if r.failed != nil && (now == nil || before != nil) {
 		return
 	}
 	r.failed = err
+	if now != nil {
+		r.refuse(now)
+	}
 }
 
 // count notes a transaction that was applied.
@@ -244,7 +300,7 @@ func (r *round) count(tx *binlog.Transaction) {
 	p := &r.progress
 	p.applied++
 	p.bytes += tx.Size
-	p.lastGTID, p.lastTime = tx.GTID, time.Now()
+	p.lastGTID, p.lastTime, p.lastCommit = tx.GTID, time.Now(), tx.ImmediateCommit
 	if p.failure != nil && p.failure.GTID == tx.GTID {
 		r.recovered()
 	}
@@ -253,12 +309,14 @@ func (r *round) count(tx *binlog.Transaction) {
 // report notes what is under way.
 func (r *round) report() {
 	var oldest time.Time
-	if ticket, ok := r.schedule.Oldest(); ok {
+	ticket, lacking := r.schedule.Oldest()
+	if lacking {
 		oldest = r.held[ticket].ImmediateCommit
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.progress.oldest, r.progress.known, r.progress.inFlight = oldest, true, r.running
+	p := &r.progress
+	p.known, p.oldest, p.lacking, p.given, p.inFlight = true, oldest, lacking, r.given, r.running
 }
 
 // close ends the workers and their sessions.

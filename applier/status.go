@@ -41,8 +41,9 @@ type Status struct {
 	Since   time.Time // when the state began
 	Mode    string    // empty when nothing is being applied
 	Failure *Failure  // nil when nothing is wrong
-	// Lag is how long ago the leader committed the oldest transaction that the
-	// follower was given and lacks; 0 when it lacks none, negative when unknown.
+	// Lag is how long ago the leader committed the oldest durable transaction that
+	// the follower lacks; 0 when it lacks none, negative when unknown. Where the
+	// follower wasn't given that transaction yet, it is the most that it can be.
 	Lag      time.Duration
 	Applied  int64     // transactions applied since the daemon started
 	Bytes    int64     // bytes of binlog applied since the daemon started
@@ -58,32 +59,56 @@ type progress struct {
 	since    time.Time
 	failure  *Failure
 	running  bool      // transactions flow
-	oldest   time.Time // the leader's commit time of the oldest transaction that isn't applied; zero for none
-	known    bool      // oldest is known
+	lacking  bool      // transactions were given to the follower that it lacks
+	oldest   time.Time // the leader's commit time of the oldest of them; zero when unknown
+	known    bool      // a round has begun: what follows means something
+	given    gtid.Set  // what the follower has or was given
+	atHead   time.Time // when the follower last lacked nothing; zero when that wasn't seen
 	applied  int64
 	bytes    int64
 	retries  int64
 	inFlight int
-	lastGTID gtid.GTID
-	lastTime time.Time
+
+	lastGTID   gtid.GTID
+	lastTime   time.Time
+	lastCommit time.Time // when the leader committed lastGTID
+}
+
+// lag computes Status.Lag at a moment when durable was durable.
+func (p *progress) lag(now time.Time, durable gtid.Set) time.Duration {
+	if p.lacking {
+		if p.oldest.IsZero() {
+			return -1
+		}
+		return max(0, now.Sub(p.oldest))
+	}
+	if p.known && p.given.ContainsSet(durable) {
+		p.atHead = now
+		return 0
+	}
+	// What it lacks comes after the last that it was given, and became durable
+	// after it was last at the head.
+	since := p.atHead
+	if p.lastCommit.After(since) {
+		since = p.lastCommit
+	}
+	if since.IsZero() {
+		return -1
+	}
+	return max(0, now.Sub(since))
 }
 
 // Status tells how the follower is doing.
 func (a *Applier) Status() Status {
+	durable := a.deps.Relay.Durable()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p := &a.progress
-	s := Status{State: p.state, Since: p.since, Lag: -1, Applied: p.applied, Bytes: p.bytes, Retries: p.retries,
+	s := Status{State: p.state, Since: p.since, Lag: p.lag(time.Now(), durable), Applied: p.applied, Bytes: p.bytes, Retries: p.retries,
 		InFlight: p.inFlight, LastGTID: p.lastGTID, LastTime: p.lastTime}
 	if p.failure != nil {
 		failure := *p.failure
 		s.Failure = &failure
-	}
-	if p.known {
-		s.Lag = 0
-		if !p.oldest.IsZero() {
-			s.Lag = max(0, time.Since(p.oldest))
-		}
 	}
 	if p.running {
 		s.Mode = ModePerTransaction

@@ -17,6 +17,7 @@ import (
 type worker struct {
 	jobs chan job
 	gone chan struct{} // closed when the worker has ended
+	open bool          // it had a session when it was last heard of; the round's goroutine's own
 }
 
 type job struct {
@@ -27,12 +28,22 @@ type job struct {
 type result struct {
 	worker *worker
 	ticket schedule.Ticket
+	open   bool // the worker has a session
 	err    error
 }
 
+// A noSession says that a transaction wasn't tried for want of a session.
+type noSession struct{ error }
+
+func (e noSession) Unwrap() error { return e.error }
+
+// errEnded says that a transaction waits for a lock and that the round has been
+// ended meanwhile: it is left for the next.
+var errEnded = errors.New("the round was ended")
+
 // hire adds a worker, with a session or without.
 func (r *round) hire(s *session.Session) {
-	w := &worker{jobs: make(chan job), gone: make(chan struct{})}
+	w := &worker{jobs: make(chan job), gone: make(chan struct{}), open: s != nil}
 	r.workers, r.idle = append(r.workers, w), append(r.idle, w)
 	go func() {
 		defer close(w.gone)
@@ -46,7 +57,7 @@ func (r *round) hire(s *session.Session) {
 			if s, err = r.apply(s, j.tx); err != nil && r.ctx.Err() != nil {
 				err = r.ctx.Err()
 			}
-			r.results <- result{worker: w, ticket: j.ticket, err: err}
+			r.results <- result{worker: w, ticket: j.ticket, open: s != nil, err: err}
 		}
 	}()
 }
@@ -60,10 +71,14 @@ func (r *round) apply(s *session.Session, tx *binlog.Transaction) (*session.Sess
 		if s == nil {
 			var err error
 			if s, err = r.openSession(r.ctx); err != nil {
-				return nil, err
+				return nil, noSession{err}
 			}
 		}
 		err := s.Apply(r.ctx, tx)
+		if s.Lost() {
+			s.Close()
+			s = nil
+		}
 		var e *session.Error
 		if err == nil || !errors.As(err, &e) {
 			return s, err
@@ -74,16 +89,13 @@ func (r *round) apply(s *session.Session, tx *binlog.Transaction) (*session.Sess
 		case session.Stale:
 			s.Close()
 			s = nil
-		case session.Disconnected:
-			s.Close()
-			return nil, err
 		default:
 			return s, err
 		}
 		select {
 		case <-time.After(delays.NextBackOff()):
-		case <-r.ctx.Done():
-			return s, err
+		case <-r.gentle.Done():
+			return s, errEnded
 		}
 	}
 }
@@ -98,7 +110,7 @@ func (r *round) retried() {
 func (a *Applier) openSession(ctx context.Context) (*session.Session, error) {
 	conn, err := a.deps.Dial(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", a.cfg.Name, err)
+		return nil, fmt.Errorf("connect to %s: %w", a.name, err)
 	}
 	return session.Open(ctx, conn)
 }
