@@ -21,11 +21,17 @@ func check(c Config, f *findings) {
 	checkSocket(c, f)
 }
 
+// reservedName stands, where a verb takes an instance, for something else.
+const reservedName = "failover"
+
 func checkInstances(c Config, f *findings) {
 	names, addresses := map[string]int{}, map[string]int{}
 	for i, in := range c.Instances {
 		key := item("instances", i)
 		if in.Name != "" {
+			if strings.EqualFold(in.Name, reservedName) {
+				f.add(key+".name", "%s is what `baton pause` and `baton resume` call automatic failover; name the instance differently", shown(in.Name))
+			}
 			if line, twice := names[strings.ToLower(in.Name)]; twice {
 				f.add(key+".name", "%s is also the name of the instance on line %d; name every instance differently", in.Name, line)
 			} else {
