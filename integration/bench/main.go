@@ -1,0 +1,216 @@
+// Command bench measures baton beside MySQL's own replication: the same data, the same binlog, the same run.
+//
+// It runs its own servers, with commits that are fsynced, and the real binary. Three things are measured: how fast a
+// follower catches up (catchup), how fast the relay takes the leader's binlog (ingest), and how soon a follower at the
+// head shows a commit (latency). Every contestant begins from a copy of one data directory, the contestants take turns,
+// and after each run the follower is checked to hold what the leader holds.
+//
+// Results go to standard output as tables, progress to standard error. With -write they also become docs/benchmarks.md
+// and docs/benchmarks.json. The exit code is 0 when everything was measured, 1 when something failed, 2 for a wrong
+// command line, and 130 after Ctrl-C. No process and no folder stays behind.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// The parts of the measurement.
+const (
+	catchUpPart = "catchup"
+	ingestPart  = "ingest"
+	latencyPart = "latency"
+)
+
+// options are what the command line says.
+type options struct {
+	transactions int
+	threads      int
+	rounds       int
+	loads        []string
+	parts        []string
+	only         []string // words, one of which is in the name of each contestant that takes part; all when empty
+	rate         int      // of the latency's transactions, a second
+	seconds      int      // that they are written for
+	budget       time.Duration
+	dir          string // where servers and relay live
+	baton        string // the binary
+	write        string // folder that the results are written to; empty: none
+	command      string // that does the same again
+}
+
+// Sizes of the quick run, which shows that everything works and measures little.
+const (
+	quickTransactions = 6000
+	quickSeconds      = 3
+)
+
+func parse(args []string, out io.Writer) (options, error) {
+	var o options
+	var quick, write bool
+	var loads, parts, only string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(out)
+	flags.IntVar(&o.transactions, "transactions", 60000, "how many the follower lacks when it begins to catch up; of large ones a hundredth")
+	flags.IntVar(&o.threads, "threads", 16, "connections that write them to the leader")
+	flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured, as far as -budget allows")
+	flags.StringVar(&loads, "loads", loadNames()[0], "to catch up with, separated by commas: "+strings.Join(loadNames(), ", ")+", or all")
+	flags.StringVar(&parts, "parts", strings.Join(allParts(), ","), "what to measure, separated by commas")
+	flags.StringVar(&only, "only", "", "words, separated by commas: take only contestants with one of them in their name")
+	flags.IntVar(&o.rate, "rate", 200, "transactions a second at which the latency is measured")
+	flags.IntVar(&o.seconds, "seconds", 10, "for how long")
+	flags.DurationVar(&o.budget, "budget", 22*time.Minute, "no further round is begun that would end later; the first one always is")
+	flags.StringVar(&o.dir, "dir", "", "folder for servers and relay, on the disk to measure on (default: the system's temporary folder, if it is on a disk, else /var/tmp)")
+	flags.StringVar(&o.baton, "baton", "bin/baton", "the `program` to measure; make build makes it")
+	flags.BoolVar(&quick, "quick", false, fmt.Sprintf("one round with %d transactions and %d seconds: shows that it works, measures little", quickTransactions, quickSeconds))
+	flags.BoolVar(&write, "write", false, "write docs/benchmarks.md and docs/benchmarks.json")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if write {
+		o.write = "docs"
+	}
+	if quick {
+		shorten(flags, &o)
+	}
+	o.loads, o.parts, o.only = split(loads), split(parts), split(only)
+	if loads == "all" {
+		o.loads = loadNames()
+	}
+	o.command = command(flags)
+	if err := o.check(flags.Args()); err != nil {
+		fmt.Fprintf(out, "bench: %v; -h lists the flags\n", err)
+		return options{}, err
+	}
+	return o, nil
+}
+
+// shorten makes a run quick, except for what the command line sets.
+func shorten(flags *flag.FlagSet, o *options) {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["transactions"] {
+		o.transactions = quickTransactions
+	}
+	if !given["rounds"] {
+		o.rounds = 1
+	}
+	if !given["seconds"] {
+		o.seconds = quickSeconds
+	}
+}
+
+func split(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}
+
+func allParts() []string { return []string{catchUpPart, ingestPart, latencyPart} }
+
+func (o options) check(args []string) error {
+	for _, number := range []struct {
+		flag  string
+		value int
+		most  int
+	}{
+		{"transactions", o.transactions, 10_000_000}, {"threads", o.threads, 200}, {"rounds", o.rounds, 100},
+		{"rate", o.rate, 5000}, {"seconds", o.seconds, 600},
+	} {
+		if number.value < 1 || number.value > number.most {
+			return fmt.Errorf("-%s is from 1 to %d, not %d", number.flag, number.most, number.value)
+		}
+	}
+	for _, list := range []struct {
+		flag         string
+		values, from []string
+	}{{"loads", o.loads, loadNames()}, {"parts", o.parts, allParts()}} {
+		for _, value := range list.values {
+			if !slices.Contains(list.from, value) {
+				return fmt.Errorf("-%s takes %s, not %q", list.flag, strings.Join(list.from, ", "), value)
+			}
+		}
+		if len(list.values) == 0 {
+			return fmt.Errorf("-%s is empty", list.flag)
+		}
+	}
+	switch {
+	case len(args) > 0:
+		return fmt.Errorf("bench takes flags only, not %q", args[0])
+	case o.budget <= 0:
+		return fmt.Errorf("-budget is more than 0, not %s", o.budget)
+	case len(contestants(o.only)) == 0:
+		return fmt.Errorf("no contestant has any of %q in its name", strings.Join(o.only, ","))
+	}
+	return nil
+}
+
+// command is the line that repeats a run, without what is only this machine's.
+func command(flags *flag.FlagSet) string {
+	var given []string
+	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "dir", "baton":
+		case "quick", "write":
+			given = append(given, "-"+f.Name)
+		case "only":
+			given = append(given, fmt.Sprintf("-only '%s'", f.Value))
+		default:
+			given = append(given, fmt.Sprintf("-%s %s", f.Name, f.Value))
+		}
+	})
+	if len(given) == 0 {
+		return "make bench"
+	}
+	return fmt.Sprintf(`make bench BENCH_FLAGS="%s"`, strings.Join(given, " "))
+}
+
+// execute is the bench as a function: it returns the exit code.
+func execute(ctx context.Context, args []string, out, progress io.Writer) int {
+	opts, err := parse(args, progress)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitDone
+	} else if err != nil {
+		return exitUsage
+	}
+	r, err := newBench(opts, progress).run(ctx)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(progress, "\ninterrupted: servers, daemon and folders are gone")
+		return exitInterrupted
+	case err != nil:
+		fmt.Fprintf(progress, "\nthe bench failed: %v\n", err)
+		return exitFailed
+	}
+	fmt.Fprint(out, r.terminal())
+	if opts.write != "" {
+		if err := r.write(opts.write); err != nil {
+			fmt.Fprintf(progress, "write the results: %v\n", err)
+			return exitFailed
+		}
+		fmt.Fprintf(progress, "\nwritten: %s/benchmarks.md and %s/benchmarks.json\n", opts.write, opts.write)
+	}
+	return exitDone
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheCommandLine(t *testing.T) {
+	var out strings.Builder
+	o, err := parse(nil, &out)
+	require.NoError(t, err)
+	require.Equal(t, options{transactions: 60000, threads: 16, rounds: 3, loads: []string{"oltp"},
+		parts: []string{"catchup", "ingest", "latency"}, only: []string{}, rate: 200, seconds: 10, budget: 22 * time.Minute,
+		baton: "bin/baton", command: "make bench"}, o)
+
+	o, err = parse([]string{"-quick", "-seconds", "5", "-write", "-dir", "/tmp/x", "-baton", "/tmp/b", "-loads", "all"}, &out)
+	require.NoError(t, err)
+	require.Equal(t, options{transactions: 6000, threads: 16, rounds: 1, loads: []string{"oltp", "insert", "large"},
+		parts: []string{"catchup", "ingest", "latency"}, only: []string{}, rate: 200, seconds: 5, budget: 22 * time.Minute, dir: "/tmp/x",
+		baton: "/tmp/b", write: "docs", command: `make bench BENCH_FLAGS="-loads all -quick -seconds 5 -write"`}, o)
+
+	o, err = parse([]string{"-only", "native, defaults,baton"}, &out)
+	require.NoError(t, err)
+	require.Equal(t, `make bench BENCH_FLAGS="-only 'native, defaults,baton'"`, o.command)
+	require.Empty(t, out.String())
+}
+
+func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		said string
+	}{
+		{[]string{"now"}, `bench takes flags only, not "now"`},
+		{[]string{"-rounds", "0"}, "-rounds is from 1 to 100, not 0"},
+		{[]string{"-transactions", "-1"}, "-transactions is from 1 to 10000000, not -1"},
+		{[]string{"-rate", "5001"}, "-rate is from 1 to 5000, not 5001"},
+		{[]string{"-loads", "oltp,blob"}, `-loads takes oltp, insert, large, not "blob"`},
+		{[]string{"-parts", ""}, "-parts is empty"},
+		{[]string{"-budget", "0s"}, "-budget is more than 0, not 0s"},
+		{[]string{"-only", "mariadb"}, `no contestant has any of "mariadb" in its name`},
+		{[]string{"-speed"}, "flag provided but not defined: -speed"},
+	} {
+		var out strings.Builder
+		_, err := parse(c.args, &out)
+		require.Error(t, err)
+		require.Contains(t, out.String(), c.said)
+	}
+}
+
+func TestContestantsAreToldApart(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range contestants(nil) {
+		require.False(t, seen[c.name], c.name)
+		seen[c.name] = true
+	}
+	for _, name := range latencyNames() {
+		require.True(t, seen[name], name)
+	}
+	require.Len(t, contestants([]string{"baton"}), 2)
+}
