@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/batondb/baton/integration/mysqltest"
 )
@@ -26,8 +26,8 @@ const (
 	batonRelaxed  = "baton, 16 sessions"
 )
 
-// contestants lists those with one of the words in their name; all without words.
-func contestants(only []string) []contestant {
+// contestants lists those whose names match a regular expression, as all do the empty one.
+func contestants(only string) []contestant {
 	set := mysqltest.Setting
 	workers := set("replica_parallel_workers", "16")
 	unlogged, unordered := set("log_replica_updates", "OFF"), set("replica_preserve_commit_order", "OFF")
@@ -44,9 +44,11 @@ func contestants(only []string) []contestant {
 		{batonRelaxed, "apply: {sessions: 16, order: relaxed, catch_up: {mode: off}}", nil, perTransaction("relaxed")},
 		{"baton, leader's order", "apply: {sessions: 16, order: leader, catch_up: {mode: off}}", nil, perTransaction("leader")},
 	}
-	return slices.DeleteFunc(all, func(c contestant) bool {
-		return len(only) > 0 && !slices.ContainsFunc(only, func(word string) bool { return strings.Contains(c.name, word) })
-	})
+	names, err := regexp.Compile(only)
+	if err != nil {
+		return nil // the command line was checked
+	}
+	return slices.DeleteFunc(all, func(c contestant) bool { return !names.MatchString(c.name) })
 }
 
 // replication is a contestant at work on one follower.

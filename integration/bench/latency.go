@@ -31,7 +31,7 @@ func latencyNames() []string { return []string{nativeDefault, batonRelaxed} }
 // latencies measures how soon a commit is visible, round by round.
 func (b *bench) latencies(ctx context.Context, st *stage) error {
 	result := &Latency{Rate: b.opts.rate, Seconds: b.opts.seconds, Writers: writers}
-	all := slices.DeleteFunc(contestants(nil), func(c contestant) bool { return !slices.Contains(latencyNames(), c.name) })
+	all := slices.DeleteFunc(contestants(""), func(c contestant) bool { return !slices.Contains(latencyNames(), c.name) })
 	series := make([]LatencySeries, len(all))
 	for i, c := range all {
 		series[i].Name = c.name

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -53,9 +54,9 @@ type options struct {
 	rounds       int
 	loads        []string
 	parts        []string
-	only         []string // words, one of which is in the name of each contestant that takes part; all when empty
-	rate         int      // of the latency's transactions, a second
-	seconds      int      // that they are written for
+	only         string // a regular expression that the names of the contestants match
+	rate         int    // of the latency's transactions, a second
+	seconds      int    // that they are written for
 	budget       time.Duration
 	dir          string // where servers and relay live
 	baton        string // the binary
@@ -72,7 +73,7 @@ const (
 func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	var quick, write bool
-	var loads, parts, only string
+	var loads, parts string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.IntVar(&o.transactions, "transactions", 60000, "how many the follower lacks when it begins to catch up; of large ones a hundredth")
@@ -80,7 +81,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured, as far as -budget allows")
 	flags.StringVar(&loads, "loads", loadNames()[0], "to catch up with, separated by commas: "+strings.Join(loadNames(), ", ")+", or all")
 	flags.StringVar(&parts, "parts", strings.Join(allParts(), ","), "what to measure, separated by commas")
-	flags.StringVar(&only, "only", "", "words, separated by commas: take only contestants with one of them in their name")
+	flags.StringVar(&o.only, "only", "", "take only contestants whose names match this regular `expression`")
 	flags.IntVar(&o.rate, "rate", 200, "transactions a second at which the latency is measured")
 	flags.IntVar(&o.seconds, "seconds", 10, "for how long")
 	flags.DurationVar(&o.budget, "budget", 22*time.Minute, "no further round is begun that would end later; the first one always is")
@@ -97,7 +98,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	if quick {
 		shorten(flags, &o)
 	}
-	o.loads, o.parts, o.only = split(loads), split(parts), split(only)
+	o.loads, o.parts = split(loads), split(parts)
 	if loads == "all" {
 		o.loads = loadNames()
 	}
@@ -156,13 +157,16 @@ func (o options) check(args []string) error {
 			return fmt.Errorf("-%s is empty", list.flag)
 		}
 	}
+	_, wrong := regexp.Compile(o.only)
 	switch {
+	case wrong != nil:
+		return fmt.Errorf("-only: %w", wrong)
 	case len(args) > 0:
 		return fmt.Errorf("bench takes flags only, not %q", args[0])
 	case o.budget <= 0:
 		return fmt.Errorf("-budget is more than 0, not %s", o.budget)
 	case len(contestants(o.only)) == 0:
-		return fmt.Errorf("no contestant has any of %q in its name", strings.Join(o.only, ","))
+		return fmt.Errorf("no contestant's name matches -only %q", o.only)
 	}
 	return nil
 }
