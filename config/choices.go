@@ -76,6 +76,15 @@ const (
 	TLSVerifyIdentity TLSMode = "verify-identity"
 )
 
+// BootMode says whether an instance takes writes by itself after its start.
+type BootMode string
+
+// Fenced: only once baton has said so. Open: as its own configuration says.
+const (
+	BootFenced BootMode = "fenced"
+	BootOpen   BootMode = "open"
+)
+
 // LogLevel is the least level that is written; the names are zap's.
 type LogLevel string
 

@@ -156,6 +156,10 @@ type Failover struct {
 	// Cooldown is the time after a hand-over in which no automatic failover
 	// follows: 0s to 168h, default 10m.
 	Cooldown time.Duration `mapstructure:"cooldown"`
+	// Boot says whether instances start read-only until baton says otherwise
+	// (super_read_only is persisted for their next start), so that an old leader
+	// that comes back by itself can harm nobody. Default: fenced. Recommended: fenced.
+	Boot BootMode `mapstructure:"boot"`
 }
 
 // Switchover bounds the planned hand-over.
@@ -256,6 +260,7 @@ func Default() Config {
 			Timeout:  time.Second,
 			Window:   3 * time.Second,
 			Cooldown: 10 * time.Minute,
+			Boot:     BootFenced,
 		},
 		Switchover: Switchover{Timeout: 30 * time.Second, DrainTimeout: 5 * time.Second, MaxLag: 10 * time.Second},
 		Log:        Log{Level: LogInfo, Format: LogAuto},

@@ -113,6 +113,7 @@ func handOverRules() []rule {
 		duration("failover.timeout", "how long a probe waits for its answer", 50*time.Millisecond, time.Minute),
 		duration("failover.window", "how long probes and stream fail before a silent leader counts as dead", 50*time.Millisecond, time.Hour),
 		duration("failover.cooldown", "time after a hand-over without automatic failover", 0, 168*time.Hour),
+		choice("failover.boot", "whether instances start read-only until baton says otherwise", string(BootFenced), string(BootOpen)),
 		duration("switchover.timeout", "bound of a switchover until the promotion; then it is undone", time.Second, time.Hour),
 		duration("switchover.drain_timeout", "how long the old leader's transactions may still run", 0, time.Hour),
 		duration("switchover.max_lag", "lag of the candidate above which a switchover is refused", 0, 24*time.Hour),

@@ -78,15 +78,16 @@ func (d *Daemon) follower(name string) (*follower, error) {
 	if f := d.followers[name]; f != nil {
 		return f, nil
 	}
+	leader := d.state.get().Leader
 	var names []string
 	for _, in := range d.cfg.Instances {
-		if in.Name == name && name == d.leader.Name {
+		if in.Name == name && name == leader {
 			return nil, &admin.Error{Code: admin.Refused, Message: name + " is the leader: nothing is applied to it", Mend: "name a follower"}
 		}
 		if in.Name == name {
 			return nil, &admin.Error{Code: admin.Refused, Message: name + " isn't applied to yet: the relay waits for the leader to answer", Mend: "look at `baton status`, and try again when the leader is reachable"}
 		}
-		if in.Name != d.leader.Name {
+		if in.Name != leader {
 			names = append(names, in.Name)
 		}
 	}

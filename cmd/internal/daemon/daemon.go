@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batondb/baton/binlog/relay"
-	"github.com/batondb/baton/binlog/source"
 	"github.com/batondb/baton/cmd/internal/admin"
 	"github.com/batondb/baton/config"
 	"github.com/batondb/baton/failover"
@@ -47,25 +46,26 @@ type Daemon struct {
 	history  *history.Store
 	relay    *relay.Relay
 	observer *failover.Observer
-	source   *source.Source
+	stream   *stream
+	control  *failover.Controller
 	admin    *admin.Server
+	semiSync bool // whether commits on the leader are to wait for the relay
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup // what cancel ends
 	closed sync.Once
 
-	mu         sync.Mutex
-	cfg        config.Config
-	leader     mysql.Target
-	followers  map[string]*follower
-	following  context.Context // of the appliers; nil until they may start
-	durability durability
+	mu        sync.Mutex
+	cfg       config.Config
+	followers map[string]*follower
+	following context.Context // of the appliers; nil until they may start
 }
 
 // New makes a Daemon that Open starts.
 func New(opts Options) *Daemon {
 	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), followers: map[string]*follower{},
-		durability: durability{state: admin.Unprotected, since: time.Now()}}
+		semiSync: opts.Config.Durability.Mode != config.Async}
+	d.stream = &stream{d: d}
 	d.logger, d.level = newLogger(opts.Config.Log)
 	if opts.Logger != nil {
 		d.logger = opts.Logger
@@ -131,18 +131,18 @@ func (d *Daemon) open(ctx context.Context) error {
 	if err := d.observe(running, cfg, targets); err != nil {
 		return err
 	}
-	if err := d.makeSource(cfg); err != nil {
-		return err
-	}
+	d.control = failover.NewController(settingsOf(cfg), namesOf(cfg), failover.ControllerDeps{
+		Observer: d.observer, Stream: d.stream, Followers: d, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history,
+	})
 	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP},
 		admin.Deps{Cluster: d, Events: d.history, Build: d.opts.Build, Logger: d.logger.Named("admin")})
 	if err := d.admin.Open(ctx); err != nil {
 		return err
 	}
 	d.say(cfg)
-	d.work.Go(func() { d.replicate(running) })
 	d.work.Go(func() { d.keepHouse(running) })
 	d.work.Go(func() { d.guard(running) })
+	d.work.Go(func() { d.lead(running) })
 	d.notify("READY=1")
 	return nil
 }
@@ -164,12 +164,6 @@ func withoutEffect(cfg config.Config) []string {
 	if len(cfg.Endpoints) > 0 {
 		settings = append(settings, "endpoints")
 	}
-	if h := cfg.Hooks; len(h.BeforePromote)+len(h.Fence)+len(h.AfterPromote)+len(h.AfterSwitchover) > 0 {
-		settings = append(settings, "hooks")
-	}
-	if cfg.Failover.Mode == config.FailoverAutomatic {
-		settings = append(settings, "failover.mode: automatic")
-	}
 	if cfg.Apply.CatchUp.Mode != config.CatchUpOff {
 		settings = append(settings, "apply.catch_up.mode: "+string(cfg.Apply.CatchUp.Mode))
 	}
@@ -184,24 +178,13 @@ func (d *Daemon) observe(ctx context.Context, cfg config.Config, targets []mysql
 	}
 	d.observer = failover.New(failover.Config{
 		Targets: targets, Leader: d.state.get().Leader, Interval: cfg.Failover.Interval, Timeout: cfg.Failover.Timeout,
-		BatonID: id, SemiSync: cfg.Durability.Mode != config.Async,
+		BatonID: id, SemiSync: d.semiSync,
 	}, failover.Deps{Relay: d.relay, Recorder: d.history})
 	d.work.Go(func() {
 		if err := d.observer.Run(ctx); err != nil {
 			d.logger.Error("the instances are not observed", zap.Error(err))
 		}
 	})
-	return nil
-}
-
-// makeSource makes the source that replicate runs.
-func (d *Daemon) makeSource(cfg config.Config) error {
-	id, err := d.state.serverID()
-	if err != nil {
-		return err
-	}
-	d.source = source.New(source.Config{Leader: d.leader.Name, ServerID: id, SemiSync: cfg.Durability.Mode != config.Async},
-		source.Deps{Dial: d.leader.Dial, Relay: d.relay, Logger: d.logger.Named("source"), Recorder: d.history})
 	return nil
 }
 
@@ -220,9 +203,7 @@ func (d *Daemon) close() error {
 	}
 	var errs []error
 	end := func(c io.Closer) { errs = append(errs, c.Close()) }
-	if d.source != nil {
-		end(d.source)
-	}
+	d.stream.Stop()
 	d.cancel()
 	d.work.Wait()
 	if d.observer != nil {

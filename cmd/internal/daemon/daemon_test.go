@@ -12,6 +12,7 @@ import (
 	"github.com/batondb/baton/binlog/relay"
 	"github.com/batondb/baton/cmd/internal/admin"
 	"github.com/batondb/baton/config"
+	"github.com/batondb/baton/failover"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +41,7 @@ func TestStateIsRememberedWholeOrNotAtAll(t *testing.T) {
 
 	again, err := openStore(dir, "shop")
 	require.NoError(t, err)
-	require.Equal(t, memory{Cluster: "shop", Epoch: 3, Leader: "db1", ServerID: id, Paused: []string{"db2"}}, again.get())
+	require.Equal(t, memory{Cluster: "shop", Leadership: failover.Leadership{Epoch: 3, Leader: "db1"}, ServerID: id, Paused: []string{"db2"}}, again.get())
 	same, err := again.serverID()
 	require.NoError(t, err)
 	require.Equal(t, id, same)

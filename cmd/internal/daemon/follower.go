@@ -34,7 +34,7 @@ type follower struct {
 
 // startFollower starts the applier of an instance. d.mu is held.
 func (d *Daemon) startFollower(t mysql.Target) {
-	f := &follower{target: t, gate: &gate{observer: d.observer, name: t.Name}, ended: make(chan struct{})}
+	f := &follower{target: t, gate: &gate{d: d, name: t.Name}, ended: make(chan struct{})}
 	f.applier = applier.New(d.applierConfig(t.Name), applier.Deps{
 		Dial: t.Dial, Relay: relayOf{d.relay}, Gate: f.gate, Recorder: d.history,
 		Logger: d.logger.Named("applier").With(zap.String("instance", t.Name)),
@@ -62,14 +62,17 @@ func (d *Daemon) applierConfig(name string) applier.Config {
 
 // gate admits an applier to its follower.
 type gate struct {
-	observer *failover.Observer
+	d        *Daemon
 	name     string
 	admitted atomic.Pointer[time.Time] // when the follower was last made ready
 }
 
 // Admit implements [applier.Gate].
 func (g *gate) Admit(ctx context.Context) error {
-	err := g.observer.Prepare(ctx, g.name)
+	if err := g.d.fenceFirst(ctx, g.name); err != nil {
+		return err
+	}
+	err := g.d.observer.Prepare(ctx, g.name)
 	if err == nil {
 		now := time.Now()
 		g.admitted.Store(&now)

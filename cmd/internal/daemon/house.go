@@ -10,8 +10,6 @@ import (
 
 	"github.com/batondb/baton/applier"
 	"github.com/batondb/baton/binlog/gtid"
-	"github.com/batondb/baton/binlog/source"
-	"github.com/batondb/baton/cmd/internal/admin"
 	"github.com/batondb/baton/internal/history"
 )
 
@@ -19,12 +17,6 @@ const (
 	sampleInterval = time.Second      // between two readings of counters
 	purgeInterval  = 10 * time.Second // between two looks for segments that can go
 )
-
-// durability is the state of it and since when.
-type durability struct {
-	state string
-	since time.Time
-}
 
 // keepHouse does what has to be done from time to time, until ctx ends.
 func (d *Daemon) keepHouse(ctx context.Context) {
@@ -59,13 +51,6 @@ func (d *Daemon) sample(now time.Time) {
 	defer d.mu.Unlock()
 	for _, f := range d.followers {
 		f.rate.add(now, f.applier.Status().Applied)
-	}
-	state := admin.Unprotected
-	if st := d.source.Status(); st.State == source.Streaming && st.SemiSync.Active {
-		state = admin.Protected
-	}
-	if d.durability.state != state {
-		d.durability = durability{state: state, since: now}
 	}
 }
 

@@ -14,27 +14,19 @@ import (
 func (d *Daemon) settleLeader(ctx context.Context, cfg config.Config) ([]mysql.Target, error) {
 	leader := d.state.get().Leader
 	if leader == "" {
+		var epoch int64
 		var err error
-		if leader, err = check.Leader(ctx, cfg); err != nil {
+		if leader, epoch, err = check.Leader(ctx, cfg); err != nil {
 			return nil, err
 		}
-		if err := d.state.change(func(m *memory) { m.Leader, m.Epoch = leader, 1 }); err != nil {
+		if err := d.state.change(func(m *memory) { m.Leader, m.Epoch = leader, max(epoch, 1) }); err != nil {
 			return nil, err
 		}
 	}
 	if _, ok := cfg.Instance(leader); !ok {
 		return nil, fmt.Errorf("%s leads, as the state in %s says, and is not among the instances of the configuration: add it again", leader, cfg.StateDir)
 	}
-	targets, err := targetsOf(cfg)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range targets {
-		if t.Name == leader {
-			d.leader = t
-		}
-	}
-	return targets, nil
+	return targetsOf(cfg)
 }
 
 // targetsOf returns the targets of all instances, in the config's order.

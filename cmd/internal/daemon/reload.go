@@ -52,8 +52,9 @@ func (d *Daemon) Reload(context.Context) (admin.Reloaded, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	changed, restart := config.Changes(d.cfg, cfg)
-	if _, ok := cfg.Instance(d.leader.Name); !ok {
-		return admin.Reloaded{}, &admin.Error{Code: admin.Refused, Message: d.leader.Name + " leads and is not in the new configuration",
+	leader := d.state.get().Leader
+	if _, ok := cfg.Instance(leader); !ok {
+		return admin.Reloaded{}, &admin.Error{Code: admin.Refused, Message: leader + " leads and is not in the new configuration",
 			Mend: "add it again: only followers can be removed"}
 	}
 	if err := d.adopt(keepRunning(d.cfg, cfg)); err != nil {
@@ -90,6 +91,8 @@ func (d *Daemon) adopt(cfg config.Config) error {
 	d.level.SetLevel(levelOf(cfg.Log.Level))
 	d.relay.SetLimits(int64(cfg.Relay.MaxSize), cfg.Relay.Retention)
 	d.observer.SetTargets(targets)
+	d.control.Configure(settingsOf(cfg), namesOf(cfg))
+	leader := d.state.get().Leader
 	for name, f := range d.followers {
 		if _, ok := cfg.Instance(name); !ok {
 			f.end()
@@ -99,7 +102,7 @@ func (d *Daemon) adopt(cfg config.Config) error {
 		f.applier.Reconfigure(d.applierConfig(name))
 	}
 	for _, t := range targets {
-		if t.Name != d.leader.Name && d.followers[t.Name] == nil && d.following != nil {
+		if t.Name != leader && d.followers[t.Name] == nil && d.following != nil {
 			d.startFollower(t)
 		}
 	}

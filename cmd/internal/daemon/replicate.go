@@ -10,24 +10,21 @@ import (
 	"github.com/batondb/baton/internal/logkey"
 )
 
-// replicate runs the source and, by startFollower, the appliers until ctx ends.
-func (d *Daemon) replicate(ctx context.Context) {
+// lead has the controller stream from the leader, apply to the others and hand
+// over, until ctx ends. It begins when the relay has its beginning.
+func (d *Daemon) lead(ctx context.Context) {
 	if !d.begin(ctx) {
 		return
 	}
 	d.mu.Lock()
 	d.following = ctx
-	for _, in := range d.cfg.Instances {
-		if in.Name != d.leader.Name {
-			if target, err := d.targetOf(in.Name); err == nil {
-				d.startFollower(target)
-			}
-		}
-	}
 	d.mu.Unlock()
-	if err := d.source.Run(ctx); err != nil {
-		d.logger.Error("the leader is not read", zap.Error(err))
+	d.stream.begin(ctx)
+	if err := d.control.Begin(); err != nil {
+		d.history.Record(history.Event{Level: history.Error, Kind: history.SourceStopped, Message: err.Error(), Mend: "restart baton when the cause is mended"})
+		return
 	}
+	d.control.Run(ctx)
 }
 
 // begin gives an empty relay its beginning, which takes a leader that answers.

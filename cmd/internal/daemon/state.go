@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/batondb/baton/failover"
 )
 
 // stateFile is where the daemon keeps what it must remember besides the relay.
@@ -22,12 +24,7 @@ const stateFile = "state.json"
 type memory struct {
 	// Cluster is the cluster that the state is of.
 	Cluster string `json:"cluster"`
-	// Epoch is the number of the leadership, from 1.
-	Epoch int64 `json:"epoch"`
-	// Leader is the name of the leader.
-	Leader string `json:"leader"`
-	// LeaderUUID is the leader's server_uuid; empty until it was first seen.
-	LeaderUUID string `json:"leader_uuid,omitempty"`
+	failover.Leadership
 	// ServerID is the server_id under which baton reads the leader's binlog.
 	ServerID uint32 `json:"server_id"`
 	// Paused are the followers that an operator has paused.
@@ -89,6 +86,24 @@ func (s *store) change(f func(*memory)) error {
 	s.m = m
 	return nil
 }
+
+// lease is one machine's [failover.Lease]: whoever holds the lock of the state
+// directory may act, and it can't be lost while the daemon runs.
+type lease struct{ *store }
+
+// Leadership implements [failover.Lease].
+func (l lease) Leadership() failover.Leadership { return l.get().Leadership }
+
+// Write implements [failover.Lease].
+func (l lease) Write(next failover.Leadership) error {
+	if epoch := l.get().Epoch; next.Epoch < epoch {
+		return fmt.Errorf("write epoch %d after epoch %d: another baton has handed over meanwhile", next.Epoch, epoch)
+	}
+	return l.change(func(m *memory) { m.Leadership = next })
+}
+
+// Lost implements [failover.Lease].
+func (lease) Lost() <-chan struct{} { return nil }
 
 // The server_ids that baton chooses from: the upper half of all, where few
 // number their servers.

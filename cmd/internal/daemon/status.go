@@ -18,12 +18,13 @@ func (d *Daemon) Status() admin.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m := d.state.get()
+	forecast := d.control.Forecast()
 	s := admin.Status{
 		Cluster: m.Cluster, Epoch: m.Epoch, Leader: admin.Text(m.Leader),
-		Durability: admin.Durability{Mode: admin.Text(d.cfg.Durability.Mode), State: admin.Text(d.durability.state), Since: moment(d.durability.since)},
+		Durability: d.durabilityStatus(forecast),
 		Source:     d.sourceStatus(),
 		Relay:      d.relayStatus(),
-		Forecast:   admin.Forecast{BlockedBy: "this version of baton doesn't hand the leadership over"},
+		Forecast:   forecastOf(forecast),
 		Daemon:     admin.Daemon{Version: d.opts.Build.Version, PID: os.Getpid(), Started: d.started},
 		Time:       time.Now(),
 	}
@@ -47,14 +48,34 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
+func (d *Daemon) durabilityStatus(f failover.Forecast) admin.Durability {
+	state := admin.Unprotected
+	if f.Protected {
+		state = admin.Protected
+	}
+	return admin.Durability{Mode: admin.Text(d.cfg.Durability.Mode), State: admin.Text(state), Since: moment(f.Since)}
+}
+
+// forecastOf is what a failover now would do.
+func forecastOf(f failover.Forecast) admin.Forecast {
+	shown := admin.Forecast{WouldLose: &f.Plan.WouldLose, BlockedBy: admin.Text(f.Plan.BlockedBy)}
+	if len(f.Plan.Candidates) > 0 {
+		shown.Candidate = admin.Text(f.Plan.Candidates[0].Name)
+	}
+	for _, r := range f.Plan.Refused {
+		shown.Refused = append(shown.Refused, admin.Refusal{Instance: r.Instance, Reason: r.Reason})
+	}
+	return shown
+}
+
 func (d *Daemon) sourceStatus() admin.Source {
-	st := d.source.Status()
+	st, before, _ := d.stream.status()
 	states := map[source.State]admin.Text{
 		source.Connecting: admin.SourceConnecting, source.Streaming: admin.SourceConnected, source.Stopped: admin.SourceStopped,
 	}
 	s := admin.Source{
 		State: states[st.State], Since: moment(st.Since), Error: admin.Text(st.Error), Mend: admin.Text(st.Mend),
-		Connects: int64(st.Connections), Acknowledged: int64(st.SemiSync.Acknowledgements),
+		Connects: int64(before.connects + st.Connections), Acknowledged: int64(before.acknowledged + st.SemiSync.Acknowledgements),
 	}
 	if st.State == source.Stopped && st.Reason == "" {
 		s.State = admin.SourceConnecting // it waits for the relay's beginning
@@ -64,10 +85,11 @@ func (d *Daemon) sourceStatus() admin.Source {
 
 func (d *Daemon) relayStatus() admin.Relay {
 	st := d.relay.Stats()
+	source, before, _ := d.stream.status()
 	received, durable, base := d.relay.Received(), d.relay.Durable(), d.relay.Base()
 	r := admin.Relay{
 		Bytes: st.Bytes, Segments: st.Segments, Fsyncs: int64(st.Syncs), FsyncSeconds: st.SyncTime.Seconds(),
-		Transactions: int64(st.Transactions), WrittenBytes: int64(d.source.Status().Bytes), Oldest: moment(st.OldestAt),
+		Transactions: int64(st.Transactions), WrittenBytes: int64(before.bytes + source.Bytes), Oldest: moment(st.OldestAt),
 	}
 	if !d.relay.Empty() {
 		r.Received, r.Durable, r.Purged = &received, &durable, &base
@@ -99,7 +121,7 @@ func observed(in failover.Instance) admin.Instance {
 func (d *Daemon) leaderStatus(in failover.Instance) admin.Instance {
 	i := observed(in)
 	i.Role = admin.Leader
-	st := d.source.Status()
+	st, _, _ := d.stream.status()
 	switch {
 	case st.State == source.Streaming:
 		i.State = admin.Streaming

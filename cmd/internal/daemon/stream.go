@@ -1,0 +1,123 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/batondb/baton/binlog/source"
+	"github.com/batondb/baton/failover"
+	"github.com/batondb/baton/internal/mysql"
+)
+
+// stream runs a source for whoever leads: a [failover.Stream].
+type stream struct {
+	d *Daemon
+
+	mu      sync.Mutex
+	source  *source.Source // the last one made; nil before the first
+	running bool
+	ctx     context.Context // of the sources; nil before the relay has a beginning
+	totals  totals          // of the sources before this one
+}
+
+// totals are the counts of several sources.
+type totals struct{ connects, bytes, acknowledged uint64 }
+
+// Start implements [failover.Stream].
+func (s *stream) Start(instance string) error {
+	s.Stop()
+	target, err := s.d.target(instance)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return errors.New("the daemon is stopping")
+	}
+	made, err := s.d.newSource(target)
+	if err != nil {
+		return err
+	}
+	if s.source != nil {
+		st := s.source.Status()
+		s.totals.connects += st.Connections
+		s.totals.bytes += st.Bytes
+		s.totals.acknowledged += st.SemiSync.Acknowledgements
+	}
+	s.source, s.running = made, true
+	s.d.work.Go(func() {
+		if err := made.Run(s.ctx); err != nil && !errors.Is(err, source.ErrClosed) {
+			s.d.logger.Error("the leader is not read", zap.Error(err))
+		}
+	})
+	return nil
+}
+
+// begin says that the relay has its beginning, and that sources run until ctx
+// ends.
+func (s *stream) begin(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ctx = ctx
+}
+
+// Stop implements [failover.Stream].
+func (s *stream) Stop() {
+	s.mu.Lock()
+	running := s.source
+	if !s.running {
+		running = nil
+	}
+	s.running = false
+	s.mu.Unlock()
+	if running != nil {
+		_ = running.Close() // it has no error to tell
+	}
+}
+
+// State implements [failover.Stream].
+func (s *stream) State() failover.StreamState {
+	st, _, ok := s.status()
+	if !ok {
+		return failover.StreamState{}
+	}
+	state := failover.StreamState{Streaming: st.State == source.Streaming, Heard: st.LastEvent}
+	state.Acknowledging = state.Streaming && st.SemiSync.Active
+	if st.State == source.Stopped && st.Reason == source.Diverged {
+		state.Diverged = st.Error
+	}
+	return state
+}
+
+// status is the source's, and the totals of those before it; false when nothing
+// has been streamed from yet.
+func (s *stream) status() (source.Status, totals, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.source == nil {
+		return source.Status{State: source.Connecting}, totals{}, false
+	}
+	return s.source.Status(), s.totals, true
+}
+
+// target returns the target of an instance.
+func (d *Daemon) target(name string) (mysql.Target, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.targetOf(name)
+}
+
+// newSource makes the source for a leader.
+func (d *Daemon) newSource(t mysql.Target) (*source.Source, error) {
+	id, err := d.state.serverID()
+	if err != nil {
+		return nil, fmt.Errorf("stream from %s: %w", t.Name, err)
+	}
+	return source.New(source.Config{Leader: t.Name, ServerID: id, SemiSync: d.semiSync},
+		source.Deps{Dial: t.Dial, Relay: d.relay, Logger: d.logger.Named("source"), Recorder: d.history}), nil
+}

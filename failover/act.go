@@ -1,0 +1,257 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/failover/plan"
+	"github.com/batondb/baton/internal/history"
+)
+
+// An action is a hand-over that is being carried out.
+type action struct {
+	*Controller
+	settings Settings
+	handOver HandOver
+	say      func(StepReport)
+	heard    time.Time // when the old leader could last be written to
+	writable time.Time // when the new one could
+	missing  gtid.Set
+}
+
+func (c *Controller) newAction(h HandOver, say func(StepReport)) *action {
+	settings, _ := c.config()
+	return &action{Controller: c, settings: settings, handOver: h, say: say, heard: h.Started}
+}
+
+// step tells of a step, to whoever waits for the hand-over and to the history.
+func (a *action) step(name, detail string) {
+	r := StepReport{At: time.Now(), Elapsed: time.Since(a.handOver.Started).Seconds(), Step: name, Detail: detail}
+	message := name
+	if detail != "" {
+		message += ": " + detail
+	}
+	a.record(history.Info, history.HandOverStep, a.handOver.To, fmt.Sprintf("%s, %.3fs: %s", a.handOver.Kind, r.Elapsed, message), "")
+	if a.say != nil {
+		a.say(r)
+	}
+}
+
+// write writes down how far the hand-over has come; nothing that belongs to a
+// step is done before.
+func (a *action) write(step Step) error {
+	a.handOver.Step = step
+	l := a.deps.Lease.Leadership()
+	h := a.handOver
+	l.HandOver = &h
+	if step == Promote {
+		l.Leader, l.Epoch = h.To, h.Epoch
+	}
+	if err := a.deps.Lease.Write(l); err != nil {
+		return fmt.Errorf("write down the step %s: %w", step, err)
+	}
+	return nil
+}
+
+// undo gives a hand-over up whose promotion hasn't begun: the old leader goes on.
+func (a *action) undo(ctx context.Context, cause error) error {
+	l := a.deps.Lease.Leadership()
+	l.HandOver = nil
+	if err := a.deps.Lease.Write(l); err != nil {
+		return errors.Join(cause, fmt.Errorf("undo: %w", err))
+	}
+	err := a.deps.Stream.Start(a.handOver.From)
+	if a.handOver.Kind == Switchover {
+		// Without the stream its commits would wait in vain.
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.settings.Timeout)
+		defer cancel()
+		err = errors.Join(err, a.servers.Unfreeze(bounded, a.handOver.From))
+	}
+	a.record(history.Warn, history.HandOverUndone, a.handOver.From,
+		fmt.Sprintf("the %s was undone: %v; %s still leads", a.handOver.Kind, cause, a.handOver.From), "")
+	return errors.Join(cause, err)
+}
+
+// drain gives the candidate everything up to the cut. It fails when nothing is
+// applied to the candidate any more.
+func (a *action) drain(ctx context.Context, patience time.Duration) error {
+	a.step("drain", fmt.Sprintf("%s is given the relay up to the cut", a.handOver.To))
+	var last int64 = -1
+	progressed := time.Now()
+	for {
+		bounded, cancel := context.WithTimeout(ctx, patience)
+		executed, err := a.servers.Executed(bounded, a.handOver.To)
+		cancel()
+		if err != nil {
+			return err
+		}
+		lacks := a.handOver.Cut.Subtract(executed).Count()
+		if lacks == 0 {
+			return nil
+		}
+		if lacks != last {
+			last, progressed = lacks, time.Now()
+		}
+		problem, _ := a.deps.Followers.Progress(a.handOver.To)
+		if time.Since(progressed) > patience {
+			return fmt.Errorf("%s lacks %d transactions and gets on no more: %s", a.handOver.To, lacks, problem)
+		}
+		select {
+		case <-time.After(drainPoll):
+		case <-ctx.Done():
+			return fmt.Errorf("%s lacks %d transactions: %w", a.handOver.To, lacks, context.Cause(ctx))
+		}
+	}
+}
+
+const (
+	drainPoll     = 5 * time.Millisecond
+	drainPatience = 10 * time.Second // without any progress
+	attachTimeout = 10 * time.Second
+	epochTimeout  = 10 * time.Second
+)
+
+// promote writes down that the candidate leads and makes it so. There is no way
+// back after it: what fails is tried again, by reconcile, or the candidate is
+// handed over from in turn.
+func (a *action) promote(ctx context.Context) error {
+	if err := a.write(Promote); err != nil {
+		return err
+	}
+	a.step("promote", fmt.Sprintf("%s leads, in epoch %d", a.handOver.To, a.handOver.Epoch))
+	return a.finish(ctx)
+}
+
+// finish does what follows from a promotion that is written down. All of it may
+// be done again.
+func (a *action) finish(ctx context.Context) error {
+	to := a.handOver.To
+	a.deps.Followers.Retire(to)
+	a.deps.Observer.SetLeader(to)
+	a.deps.Stream.Stop()
+	if err := a.deps.Relay.NewSegment(); err != nil {
+		return fmt.Errorf("begin a segment of the new epoch: %w", err)
+	}
+	if err := a.openLeader(ctx, to); err != nil {
+		return err
+	}
+	a.writable = time.Now()
+	a.guardedAt, a.reopened = a.writable, a.writable
+	unwritable := a.writable.Sub(a.heard)
+	a.step("writable", to+" takes writes")
+	l := a.deps.Lease.Leadership()
+	l.HandOver, l.Last = nil, time.Now()
+	l.Deposed = without(l.Deposed, to)
+	if !a.retireOldLeader(ctx) {
+		l.Deposed = append(without(l.Deposed, a.handOver.From), a.handOver.From)
+	}
+	if err := a.deps.Lease.Write(l); err != nil {
+		return fmt.Errorf("write down the end of the hand-over: %w", err)
+	}
+	a.deps.Followers.Follow(a.handOver.From)
+	a.deps.Recorder.Record(history.Event{Kind: history.HandOverDone, Instance: to, GTID: a.handOver.Cut.String(),
+		Message: fmt.Sprintf("%s leads since epoch %d, by a %s from %s; %.3fs without a writable leader", to, a.handOver.Epoch, a.handOver.Kind, a.handOver.From, unwritable.Seconds())})
+	a.writeEpoch(ctx, to, l.Epoch)
+	return nil
+}
+
+// retireOldLeader ends that the frozen old leader of a switchover waits for
+// acknowledgements. Where that doesn't succeed, and after a failover, the old
+// leader has to be fenced before it may follow.
+func (a *action) retireOldLeader(ctx context.Context) bool {
+	if a.handOver.Kind != Switchover {
+		return false
+	}
+	err := a.servers.TearDownSemiSync(ctx, a.handOver.From)
+	if err != nil {
+		a.step("old leader", "will be fenced before it follows: "+err.Error())
+	}
+	return err == nil
+}
+
+func without(names []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+}
+
+// openLeader makes the leader on record take writes: its commits wait for the
+// relay and the stream is attached before the first of them.
+func (c *Controller) openLeader(ctx context.Context, name string) error {
+	settings, _ := c.config()
+	if settings.Promise != plan.Async {
+		if err := c.servers.SetUpSemiSync(ctx, name, settings.timeout()); err != nil {
+			return fmt.Errorf("have its commits wait for the relay: %w", err)
+		}
+	}
+	if err := c.deps.Stream.Start(name); err != nil {
+		return fmt.Errorf("stream from %s: %w", name, err)
+	}
+	if err := c.awaitStream(ctx, settings); err != nil {
+		return err
+	}
+	return c.servers.MakeWritable(ctx, name)
+}
+
+// timeout is how long a commit waits; 0 for ever.
+func (s Settings) timeout() time.Duration {
+	if s.Promise == plan.Strict {
+		return 0
+	}
+	return s.AckTimeout
+}
+
+// awaitStream waits until the stream is attached and, where that is promised,
+// acknowledges.
+func (c *Controller) awaitStream(ctx context.Context, settings Settings) error {
+	deadline := time.Now().Add(attachTimeout)
+	for {
+		st := c.deps.Stream.State()
+		if st.Diverged != "" {
+			return errors.New(st.Diverged)
+		}
+		if st.Streaming && (st.Acknowledging || settings.Promise == plan.Async) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the stream was not attached within %s", attachTimeout)
+		}
+		select {
+		case <-time.After(drainPoll):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// writeEpoch leaves the epoch on the instances, for a baton that has lost its
+// state. The token of hand-overs is held.
+func (c *Controller) writeEpoch(ctx context.Context, leader string, epoch int64) {
+	bounded, cancel := context.WithTimeout(ctx, epochTimeout)
+	defer cancel()
+	if err := c.servers.WriteEpoch(bounded, leader, epoch); err != nil {
+		c.once(history.InstanceProblem, leader, "the epoch could not be written to baton.epoch: "+err.Error(), "baton tries again by itself")
+		return
+	}
+	c.epochWritten = epoch
+}
+
+// facts are what hooks are told.
+func (a *action) facts(hook string) HookFacts {
+	view := a.deps.Observer.View()
+	from, _ := view.Instance(a.handOver.From)
+	to, _ := view.Instance(a.handOver.To)
+	return HookFacts{Hook: hook, Kind: a.handOver.Kind, OldLeader: a.handOver.From, OldAddress: from.Address,
+		NewLeader: a.handOver.To, NewAddress: to.Address, Epoch: a.handOver.Epoch, Reason: a.handOver.Reason}
+}
+
+// hooks runs hooks, if there are any, and tells so.
+func (a *action) hooks(ctx context.Context, name string, hooks []Hook) error {
+	if len(hooks) == 0 {
+		return nil
+	}
+	a.step("hook "+name, "")
+	return run(ctx, hooks, a.facts(name))
+}

@@ -1,0 +1,139 @@
+package failover
+
+import (
+	"time"
+
+	"github.com/batondb/baton/failover/plan"
+	"github.com/batondb/baton/internal/mysql"
+)
+
+// streamSilence is the silence after which the stream counts as failing: the
+// source has the leader send a heartbeat every second.
+const streamSilence = 2500 * time.Millisecond
+
+// protection is whether commits wait for the relay, as far as was last seen.
+type protection struct {
+	on    bool
+	since time.Time
+	acked time.Time // when the leader was last seen to wait for us
+}
+
+// A Forecast is what the controller would do now.
+type Forecast struct {
+	Verdict plan.Verdict
+	Plan    plan.Plan
+	// Protected tells whether commits wait for the relay; Since when.
+	Protected bool
+	Since     time.Time
+}
+
+// Forecast returns the last decision.
+func (c *Controller) Forecast() Forecast {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Forecast{Verdict: c.verdict, Plan: c.plan, Protected: c.guarded.on, Since: c.guarded.since}
+}
+
+// decide weighs what is known now.
+func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
+	settings, _ := c.config()
+	view := c.deps.Observer.View()
+	l := c.deps.Lease.Leadership()
+	stream := c.deps.Stream.State()
+	leader, _ := view.Instance(l.Leader)
+	v := c.judge(now, settings, leader, stream)
+	guarded := c.protect(now, settings, leader, stream)
+	cluster := plan.Cluster{
+		Promise: settings.Promise, Protected: guarded.on, Unprotected: now.Sub(guarded.since),
+		Automatic: settings.Automatic, Paused: l.FailoverPaused, FenceHook: len(settings.Hooks.Fence) > 0,
+		Durable: c.deps.Relay.Durable(), Leader: v,
+	}
+	if !l.Last.IsZero() {
+		cluster.Cooldown = settings.Cooldown - now.Sub(l.Last)
+	}
+	if leader.Facts != nil {
+		cluster.LeaderExecuted = leader.Facts.GTIDExecuted
+	}
+	for _, in := range view.Instances {
+		if !in.Leader {
+			cluster.Instances = append(cluster.Instances, c.candidate(settings, in, leader))
+		}
+	}
+	p := plan.Decide(cluster)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.verdict, c.plan = v, p
+	return v, p
+}
+
+// judge turns what was observed of the leader into a verdict.
+func (c *Controller) judge(now time.Time, settings Settings, leader Instance, stream StreamState) plan.Verdict {
+	if stream.Diverged != "" {
+		// It restarted without transactions that it had sent; it is fenced.
+		return plan.Verdict{Health: plan.Died, Reason: stream.Diverged}
+	}
+	e := plan.Evidence{}
+	if leader.Fault != nil && leader.Fault.Down() {
+		e.ProbesFailing, e.ProbeFault = now.Sub(leader.Since), leader.Fault.Message
+		if leader.Fault.Kind == mysql.Refused {
+			e.Refused = e.ProbesFailing
+		}
+	}
+	heard := stream.Heard
+	if heard.IsZero() {
+		heard = c.started
+	}
+	if silent := now.Sub(heard); !stream.Streaming || silent > streamSilence {
+		e.StreamFailing = max(silent, time.Millisecond)
+	}
+	return plan.Judge(e, plan.Thresholds{Window: settings.Window, Refused: min(settings.Window, 2*settings.Interval)})
+}
+
+// protect follows whether commits on the leader wait for the relay. While the
+// leader isn't heard, what was last seen of it holds: it can tell no client of a
+// commit without having waited, until its time-out is over.
+func (c *Controller) protect(now time.Time, settings Settings, leader Instance, stream StreamState) protection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := &c.guarded
+	waits := stream.Streaming && stream.Acknowledging
+	if waits {
+		g.acked = now
+	}
+	on := g.on
+	switch {
+	case settings.Promise == plan.Async:
+		on = false
+	case waits:
+		on = true
+	case settings.Promise == plan.Strict:
+		// Commits wait however long.
+	case leader.Reachable() && now.Sub(g.acked) > settings.AckTimeout:
+		on = false
+	}
+	if on != g.on {
+		g.on, g.since = on, now
+	}
+	return *g
+}
+
+// candidate is a follower as the plan sees it.
+func (c *Controller) candidate(settings Settings, in, leader Instance) plan.Instance {
+	i := plan.Instance{Name: in.Name, Promotion: settings.Promotions[in.Name], Errant: in.Errant}
+	i.Problem, i.Lag = c.deps.Followers.Progress(in.Name)
+	if in.Fault != nil {
+		i.Problem = "it doesn't answer: " + in.Fault.Message
+	}
+	if in.Facts == nil {
+		if i.Problem == "" {
+			i.Problem = "it has not answered yet"
+		}
+		return i
+	}
+	i.Executed = in.Facts.GTIDExecuted
+	i.NoBinlog = !in.Facts.LogBin
+	if leader.Facts != nil {
+		i.OlderThanLeader = in.Facts.Version.Compare(leader.Facts.Version) < 0
+	}
+	return i
+}

@@ -1,0 +1,200 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/failover/plan"
+	"github.com/batondb/baton/internal/history"
+)
+
+type failoverOrder struct {
+	Order
+	reason    string
+	automatic bool
+}
+
+// Failover hands over from a leader that is dead, or that an operator declares
+// dead. The error wraps a [*Refused] where it wasn't begun. say is told of each
+// step.
+func (c *Controller) Failover(ctx context.Context, o Order, say func(StepReport)) (Result, error) {
+	end, err := c.begin()
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	v, p := c.decide(time.Now())
+	if v.Health == plan.Alive {
+		return Result{}, &Refused{"the leader answers: there is nothing to fail over from", "use `baton switchover`"}
+	}
+	f := c.Forecast()
+	settings, _ := c.config()
+	if !f.Protected && settings.Promise != plan.Async && !o.AllowLoss {
+		return Result{}, &Refused{fmt.Sprintf("the leader has run unprotected since %s: commits that succeeded since may not be in the relay", f.Since.Format(time.TimeOnly)),
+			"bring the leader back, or accept the loss with --allow-loss"}
+	}
+	if _, err := choose(p, o.To); err != nil {
+		return Result{}, err
+	}
+	return c.failOver(ctx, failoverOrder{Order: o, reason: "asked for by an operator: " + v.Reason}, say)
+}
+
+// choose returns the candidates in the order in which they are tried: the one
+// that was asked for alone.
+func choose(p plan.Plan, to string) ([]string, error) {
+	var names []string
+	for _, candidate := range p.Candidates {
+		if to == "" || candidate.Name == to {
+			names = append(names, candidate.Name)
+		}
+	}
+	if len(names) > 0 {
+		return names, nil
+	}
+	for _, r := range p.Refused {
+		if r.Instance == to {
+			return nil, &Refused{fmt.Sprintf("%s can't lead: %s", to, r.Reason), "`baton status` shows who can"}
+		}
+	}
+	if to != "" {
+		return nil, &Refused{fmt.Sprintf("%s is no follower of this cluster", to), "`baton status` shows the followers"}
+	}
+	return nil, &Refused{"no instance can take the leadership", "`baton status` shows what is wrong with each"}
+}
+
+// failOver cuts the history, makes sure of the old leader, and promotes the first
+// candidate that can be brought to the cut. The token of hand-overs is held.
+func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(StepReport)) (Result, error) {
+	l := c.deps.Lease.Leadership()
+	now := time.Now()
+	heard := c.deps.Stream.State().Heard
+	// The cut: what is received after it belongs to no history of ours.
+	c.deps.Stream.Stop()
+	cut := c.deps.Relay.Durable()
+	a := c.newAction(HandOver{Kind: Failover, From: l.Leader, Epoch: l.Epoch + 1, Started: now, Cut: cut, Automatic: o.automatic, Reason: o.reason}, say)
+	if !heard.IsZero() {
+		a.heard = heard
+	}
+	v, p := c.decide(now)
+	if p.WouldLose > 0 {
+		old, _ := c.deps.Observer.View().Instance(l.Leader)
+		a.missing = old.Facts.GTIDExecuted.Subtract(cut)
+	}
+	if err := a.write(Fence); err != nil {
+		return Result{}, errors.Join(err, c.deps.Stream.Start(l.Leader))
+	}
+	a.step("cut", fmt.Sprintf("%s; nothing more is received from %s or acknowledged to it", o.reason, l.Leader))
+	if err := a.fence(ctx, v, p.NeedsFence, o); err != nil {
+		return Result{}, a.undo(ctx, err)
+	}
+	candidates, err := choose(p, o.To)
+	if err != nil {
+		return Result{}, a.undo(ctx, err)
+	}
+	if err := a.tryEach(ctx, candidates); err != nil {
+		return Result{}, err
+	}
+	a.receipt()
+	if err := a.hooks(ctx, "after_promote", a.settings.Hooks.AfterPromote); err != nil {
+		a.step("hook failed", err.Error())
+	}
+	return a.result(), nil
+}
+
+// fence makes sure that the old leader commits nothing more. One that died boots
+// fenced; one that answers is fenced in the right order; one that is silent can't
+// acknowledge where the promise is strict, and takes a hook elsewhere.
+func (a *action) fence(ctx context.Context, v plan.Verdict, needsHook bool, o failoverOrder) error {
+	hookDone := false
+	if len(a.settings.Hooks.Fence) > 0 && v.Health != plan.Died {
+		err := a.hooks(ctx, "fence", a.settings.Hooks.Fence)
+		if err != nil && needsHook {
+			return fmt.Errorf("the old leader may wake up and acknowledge: %w", err)
+		}
+		hookDone = err == nil
+	}
+	if needsHook && !hookDone && o.automatic {
+		return errors.New("the old leader may wake up and acknowledge, and no fence hook is configured")
+	}
+	old, _ := a.deps.Observer.View().Instance(a.handOver.From)
+	if !old.Reachable() || hookDone {
+		a.step("fence", fmt.Sprintf("%s doesn't answer (%s); it is fenced before it may follow", a.handOver.From, v.Health))
+		return nil
+	}
+	executed, err := a.servers.Fence(ctx, a.handOver.From, a.step)
+	if err != nil {
+		return fmt.Errorf("fence %s: %w", a.handOver.From, err)
+	}
+	a.missing = executed.Subtract(a.handOver.Cut)
+	a.step("fence", fmt.Sprintf("%s takes no writes any more", a.handOver.From))
+	return nil
+}
+
+// tryEach promotes the first candidate that can be brought to the cut.
+func (a *action) tryEach(ctx context.Context, candidates []string) error {
+	var failures []error
+	for _, name := range candidates {
+		a.handOver.To = name
+		if err := a.write(Drain); err != nil {
+			return a.undo(ctx, err)
+		}
+		if err := a.drain(ctx, drainPatience); err != nil {
+			failures = append(failures, err)
+			a.step("next candidate", err.Error())
+			if ctx.Err() != nil {
+				return err
+			}
+			continue
+		}
+		if err := a.hooks(ctx, "before_promote", a.settings.Hooks.BeforePromote); err != nil {
+			return a.undo(ctx, err)
+		}
+		return a.promote(ctx)
+	}
+	return a.undo(ctx, fmt.Errorf("no candidate could be brought to the cut: %w", errors.Join(failures...)))
+}
+
+// receipt records what the failover kept and could not keep.
+func (a *action) receipt() {
+	message := fmt.Sprintf("kept: everything that is in the relay, up to %s", a.handOver.Cut)
+	level := history.Info
+	if !a.missing.IsEmpty() {
+		level = history.Warn
+		message += fmt.Sprintf("; %s had %d transactions more, which the relay had not made durable: no client was told that they succeeded while commits waited for the relay", a.handOver.From, a.missing.Count())
+	}
+	a.deps.Recorder.Record(history.Event{Level: level, Kind: history.LossReceipt, Instance: a.handOver.From, GTID: a.missing.String(), Message: message})
+}
+
+func (a *action) result() Result {
+	now := time.Now()
+	return Result{Kind: a.handOver.Kind, From: a.handOver.From, To: a.handOver.To, Epoch: a.handOver.Epoch, Cut: a.handOver.Cut,
+		Seconds: now.Sub(a.handOver.Started).Seconds(), UnwritableSeconds: a.writable.Sub(a.heard).Seconds(), Missing: a.missing}
+}
+
+// Deposed tells whether an instance has led and has not been fenced since.
+func (c *Controller) Deposed(name string) bool {
+	return slices.Contains(c.deps.Lease.Leadership().Deposed, name)
+}
+
+// FenceDeposed fences a former leader that answers again, before it may follow:
+// its commits may still wait for an acknowledgement. It returns what it has
+// executed.
+func (c *Controller) FenceDeposed(ctx context.Context, name string) (gtid.Set, error) {
+	executed, err := c.servers.Fence(ctx, name, func(string, string) {})
+	if err != nil {
+		return gtid.Set{}, fmt.Errorf("fence %s: %w", name, err)
+	}
+	select {
+	case c.acting <- struct{}{}:
+		defer func() { <-c.acting }()
+	case <-ctx.Done():
+		return gtid.Set{}, ctx.Err()
+	}
+	l := c.deps.Lease.Leadership()
+	l.Deposed = without(l.Deposed, name)
+	return executed, c.deps.Lease.Write(l)
+}

@@ -1,0 +1,111 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/batondb/baton/failover/plan"
+)
+
+// PlanSwitchover says what a switchover would do, and refuses what can't be
+// done, with a [*Refused].
+func (c *Controller) PlanSwitchover(o Order) (from, to string, err error) {
+	v, p := c.decide(time.Now())
+	from = c.deps.Lease.Leadership().Leader
+	settings, _ := c.config()
+	if v.Health != plan.Alive {
+		return from, "", &Refused{"the leader isn't well: " + v.Reason, "wait until it is, or use `baton failover` if it is dead"}
+	}
+	if o.To == from {
+		return from, "", &Refused{from + " leads already", "name another instance, or none"}
+	}
+	names, err := choose(p, o.To)
+	if err != nil {
+		return from, "", err
+	}
+	to = names[0]
+	if problem, lag := c.deps.Followers.Progress(to); lag > settings.MaxLag {
+		return from, "", &Refused{fmt.Sprintf("%s is %s behind, more than switchover.max_lag %s", to, lag.Round(100*time.Millisecond), settings.MaxLag), "wait until it has caught up " + problem}
+	}
+	return from, to, nil
+}
+
+// Switchover hands over from a leader that is well. Up to the promotion any
+// failure leaves everything as it was. The error wraps a [*Refused] where it
+// wasn't begun. say is told of each step.
+func (c *Controller) Switchover(ctx context.Context, o Order, say func(StepReport)) (Result, error) {
+	end, err := c.begin()
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	from, to, err := c.PlanSwitchover(o)
+	if err != nil {
+		return Result{}, err
+	}
+	l := c.deps.Lease.Leadership()
+	a := c.newAction(HandOver{Kind: Switchover, From: from, To: to, Epoch: l.Epoch + 1, Started: time.Now(), Reason: "asked for by an operator"}, say)
+	if o.Timeout > 0 {
+		a.settings.Timeout = o.Timeout
+	}
+	if err := a.prepare(ctx); err != nil {
+		return Result{}, err
+	}
+	if err := a.hooks(ctx, "before_promote", a.settings.Hooks.BeforePromote); err != nil {
+		return Result{}, a.undo(ctx, err)
+	}
+	if err := a.promote(ctx); err != nil {
+		return Result{}, err
+	}
+	for name, hooks := range map[string][]Hook{"after_promote": a.settings.Hooks.AfterPromote, "after_switchover": a.settings.Hooks.AfterSwitchover} {
+		if err := a.hooks(ctx, name, hooks); err != nil {
+			a.step("hook failed", err.Error())
+		}
+	}
+	return a.result(), nil
+}
+
+// prepare freezes the old leader and brings relay and candidate to what it has
+// committed last, while its commits go on being acknowledged.
+func (a *action) prepare(ctx context.Context) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, a.settings.Timeout, fmt.Errorf("the switchover took longer than %s", a.settings.Timeout))
+	defer cancel()
+	if err := a.write(Freeze); err != nil {
+		return err
+	}
+	a.heard = time.Now()
+	a.step("freeze", fmt.Sprintf("%s takes no writes from now on; what runs is committed", a.handOver.From))
+	final, err := a.servers.Freeze(bounded, a.handOver.From, a.settings.Drain, a.step)
+	if err != nil {
+		return a.undo(ctx, fmt.Errorf("freeze %s: %w", a.handOver.From, err))
+	}
+	a.handOver.Cut = final
+	if err := a.write(Drain); err != nil {
+		return a.undo(ctx, err)
+	}
+	if err := a.awaitRelay(bounded); err != nil {
+		return a.undo(ctx, err)
+	}
+	if err := a.drain(bounded, a.settings.Timeout); err != nil {
+		return a.undo(ctx, err)
+	}
+	return nil
+}
+
+// awaitRelay waits until everything that the old leader has committed is durable
+// in the relay.
+func (a *action) awaitRelay(ctx context.Context) error {
+	for {
+		lacks := a.handOver.Cut.Subtract(a.deps.Relay.Durable())
+		if lacks.IsEmpty() {
+			return nil
+		}
+		select {
+		case <-time.After(drainPoll):
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("the relay lacks %d transactions of %s", lacks.Count(), a.handOver.From), context.Cause(ctx))
+		}
+	}
+}
