@@ -87,7 +87,7 @@ func batonFor(t testing.TB, servers []*mysqltest.Server, opts ...option) *baton 
 		"cluster": "shop", "state_dir": b.stateDir, "leader": "db1",
 		"mysql":    map[string]any{"user": mysqltest.User, "password": mysqltest.Password},
 		"admin":    map[string]any{"socket": b.socket},
-		"failover": map[string]any{"interval": "100ms", "timeout": "500ms"},
+		"failover": map[string]any{"mode": "manual", "interval": "100ms", "timeout": "500ms"},
 		// Small, so that segments end and large transactions go by the disk.
 		"relay": map[string]any{"segment_size": "4MiB", "memory": "8MiB", "retention": "0s"},
 		"log":   map[string]any{"format": "json", "level": "info"},
