@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
 
 // watchInterval is the time between two looks at the daemon's status.
@@ -187,8 +188,8 @@ func (w *watch) picture() (lines []string, line string) {
 		protection = d.paint(red, "commits don't wait for the relay")
 	}
 	relay := w.last.Relay
-	lines = append(lines, fmt.Sprintf("  %-11s%s   %s in %d segments   durable %s", "relay", protection,
-		humanize.IBytes(uint64(relay.Bytes)), relay.Segments, shortSet(relay.Durable)))
+	lines = append(lines, fmt.Sprintf("  %-11s%s   %s in %s   durable %s", "relay", protection,
+		humanize.IBytes(uint64(relay.Bytes)), english.Plural(relay.Segments, "segment", ""), shortSet(relay.Durable)))
 	line = fmt.Sprintf("%s  relay %s  %s", begin, humanize.IBytes(uint64(relay.Bytes)), w.last.Durability.State)
 	for _, i := range w.last.Instances {
 		if i.Role == "leader" {
