@@ -3,13 +3,15 @@
 // and the metrics.
 //
 // It owns the types that go over the socket ([Status], whose JSON is an API)
-// and decides nothing: the daemon implements [Cluster], and [Server] only
-// translates. It promises that
+// and decides nothing: the daemon implements [Cluster] and [HandOvers], and
+// [Server] only translates. It promises that
 //   - whoever may open the socket may give commands (its mode is 0660: the
 //     daemon's user and group), and nobody else: on TCP only questions are
 //     answered;
 //   - a socket left by a dead daemon is replaced, one of a living daemon never;
 //   - no request, however large or slow, holds up another one or the daemon;
+//   - a hand-over goes on when whoever asked for it goes away: only the daemon's
+//     stop ends it, and its next start finishes or undoes it;
 //   - every error says what to do next ([Error]).
 //
 // The paths below /v1/ and the names in the JSON stay; names may be added.
@@ -23,7 +25,17 @@
 //	POST /v1/resume?instance=X                   socket only; likewise
 //	POST /v1/skip?instance=X&gtid=G              socket only
 //	POST /v1/reload                              socket only
+//	POST /v1/switchover?to=X&timeout=30s         socket only; JSON lines of [Progress]; every parameter may be left out
+//	POST /v1/switchover?to=X&dry_run=true        socket only; [Planned]: nothing is done
+//	POST /v1/failover?to=X&allow_loss=true       socket only; JSON lines of [Progress]
+//	POST /v1/failover/pause, /v1/failover/resume socket only
+//	POST /v1/rejoin?instance=X&rewind=true       socket only; JSON lines of [Progress]
 //	GET  /health                                 200 while the daemon runs
 //	GET  /metrics                                Prometheus
 //	GET  /debug/pprof/                           socket only
+//
+// The lines of a Progress are {"step":{…}} each, as they happen, and at last
+// {"result":{…}} or {"error":{…}}. Where nothing was begun, the answer is an
+// [Error] with its code of HTTP, as it is of every other request. A parameter
+// that a hand-over doesn't know is refused, lest one misspelt be passed over.
 package admin

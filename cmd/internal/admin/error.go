@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/batondb/baton/failover"
 )
 
 // Code says what kind of an error it is.
@@ -18,6 +20,7 @@ const (
 	Failed     Code = "failed"      // 500: it was tried
 	TooMany    Code = "too-many"    // 503: the daemon has its hands full
 	TimedOut   Code = "timed-out"   // 504: it took too long; it may still happen
+	Stopping   Code = "stopping"    // 503: the daemon stops; it ends what is streamed
 )
 
 // Error is an error that is meant for an operator. It is the body of every
@@ -40,7 +43,7 @@ func (e *Error) status() int {
 		return http.StatusNotFound
 	case Refused:
 		return http.StatusConflict
-	case TooMany:
+	case TooMany, Stopping:
 		return http.StatusServiceUnavailable
 	case TimedOut:
 		return http.StatusGatewayTimeout
@@ -53,6 +56,9 @@ func (e *Error) status() int {
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	if refused, ok := errors.AsType[*failover.Refused](err); ok {
+		return &Error{Code: Refused, Message: refused.Reason, Mend: refused.Mend}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &Error{

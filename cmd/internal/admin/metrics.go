@@ -46,6 +46,7 @@ func newCollector(status func() Status, dropped func() uint64, build Build) *col
 	c.add("baton_events_dropped_total", "Events of the history that could not be written to disk.", prometheus.CounterValue,
 		func(_ Status, v func(float64, ...string)) { v(float64(dropped())) })
 	c.addCluster()
+	c.addHandOvers()
 	c.addRelay()
 	c.addInstances()
 	return c

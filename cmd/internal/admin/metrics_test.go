@@ -26,6 +26,15 @@ func TestMetricsSayWhatTheStatusSays(t *testing.T) {
 		`baton_events_dropped_total{cluster="shop"} 0`,
 		`baton_epoch{cluster="shop"} 3`,
 		`baton_durability_protected{cluster="shop",mode="balanced"} 1`,
+		`baton_leader_health{cluster="shop",health="suspect"} 1`,
+		`baton_leader_health{cluster="shop",health="alive"} 0`,
+		`baton_failover_candidates{cluster="shop"} 0`,
+		`baton_failover_blocked{cluster="shop"} 1`,
+		`baton_failover_paused{cluster="shop"} 1`,
+		`baton_failover_would_lose_transactions{cluster="shop"} 2`,
+		`baton_hand_over_under_way{cluster="shop"} 1`,
+		`baton_last_hand_over_timestamp_seconds{cluster="shop",kind="failover"} 1.767319445e+09`,
+		`baton_last_hand_over_duration_seconds{cluster="shop",kind="failover"} 2.5`,
 		`baton_source_connected{cluster="shop"} 1`,
 		`baton_source_stopped{cluster="shop"} 0`,
 		`baton_source_connects_total{cluster="shop"} 2`,
@@ -59,11 +68,15 @@ func TestWhatIsUnknownIsNoMetric(t *testing.T) {
 	text := scrape(t)
 	require.NotContains(t, text, "baton_follower_lag_seconds{", "db2's lag is not known")
 	require.NotContains(t, text, `baton_follower_behind_transactions{cluster="shop",name="db1"}`, "a leader is behind nobody")
+	require.NotContains(t, text, "baton_last_hand_over_unwritable_seconds{")
 	require.Contains(t, text, "go_goroutines")
 	require.Contains(t, text, "process_resident_memory_bytes")
 }
 
 func TestAnEmptyStatusCanBeScraped(t *testing.T) {
 	s, _, _ := startServer(t, &fakeCluster{}, nil)
-	require.Equal(t, http.StatusOK, overTCP(t, s, http.MethodGet, "/metrics").status)
+	r := overTCP(t, s, http.MethodGet, "/metrics")
+	require.Equal(t, http.StatusOK, r.status)
+	require.NotContains(t, r.body, "baton_leader_health{", "no verdict is known")
+	require.NotContains(t, r.body, "baton_last_hand_over_")
 }

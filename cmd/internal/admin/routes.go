@@ -63,6 +63,7 @@ func (s *Server) socketRoutes(registry *prometheus.Registry) *http.ServeMux {
 	mux.Handle("POST /v1/reload", s.command(func(ctx context.Context, _ *http.Request) (any, error) {
 		return s.deps.Cluster.Reload(ctx)
 	}))
+	s.handOverRoutes(mux)
 	mux.Handle("GET /v1/relay/segments", s.command(func(ctx context.Context, _ *http.Request) (any, error) {
 		segments, err := s.deps.Cluster.RelaySegments(ctx)
 		if segments == nil {

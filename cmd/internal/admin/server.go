@@ -37,12 +37,15 @@ type Config struct {
 	CommandTimeout time.Duration
 }
 
-// Deps are what a Server needs of others; all are required but Logger.
+// Deps are what a Server needs of others; all are required but HandOvers and
+// Logger.
 type Deps struct {
 	Cluster Cluster
-	Events  Events
-	Build   Build
-	Logger  *zap.Logger
+	// HandOvers hands the leadership over; nil: whoever asks for it is refused.
+	HandOvers HandOvers
+	Events    Events
+	Build     Build
+	Logger    *zap.Logger
 }
 
 // Build says which baton it is.
@@ -62,10 +65,12 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
+	base    context.Context // of what outlives its request; ends with Close
 	cancel  context.CancelFunc
 	servers []*http.Server
 	addr    net.Addr // of HTTP
 	serving sync.WaitGroup
+	orders  sync.WaitGroup // hand-overs and rejoins under way
 }
 
 // New makes a Server that Open starts.
@@ -100,7 +105,7 @@ func (s *Server) Open(ctx context.Context) error {
 	}
 	// Requests end with the Server, not with the context of Open.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.cancel = cancel
+	s.base, s.cancel = base, cancel
 	registry := s.registry()
 	s.serve(base, socket, s.socketRoutes(registry))
 	if tcp != nil {
@@ -136,8 +141,9 @@ func (s *Server) HTTPAddr() net.Addr {
 	return s.addr
 }
 
-// Close ends streams, lets other answers finish for a few seconds, removes the
-// socket, and waits. Later calls do nothing.
+// Close ends streams, has hand-overs under way told to end, lets other answers
+// finish for a few seconds, removes the socket, and waits. Later calls do
+// nothing.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	servers := s.servers
@@ -158,5 +164,6 @@ func (s *Server) Close() error {
 		}
 	}
 	s.serving.Wait()
+	s.orders.Wait()
 	return errors.Join(errs...)
 }

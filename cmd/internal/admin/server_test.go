@@ -59,8 +59,12 @@ func exampleStatus(t testing.TB) Status {
 				Applied: 44, Retried: 1,
 			},
 		},
-		Forecast: Forecast{Refused: []Refusal{{Instance: "db2", Reason: "it is stopped"}}, BlockedBy: "no candidate"},
-		Daemon:   Daemon{Version: "1.0.0", PID: 4242, Started: at.Add(-time.Hour)},
+		LeaderHealth:   LeaderHealth{Health: Suspect, Reason: "probes fail"},
+		HandOver:       &HandOver{Kind: "switchover", From: "db1", To: "db2", Step: "drain", Since: at},
+		LastHandOver:   &LastHandOver{Kind: "failover", From: "db2", To: "db1", At: at.Add(-time.Hour), Seconds: new(2.5)},
+		FailoverPaused: true,
+		Forecast:       Forecast{WouldLose: new(int64(2)), Refused: []Refusal{{Instance: "db2", Reason: "it is stopped"}}, BlockedBy: "no candidate"},
+		Daemon:         Daemon{Version: "1.0.0", PID: 4242, Started: at.Add(-time.Hour)},
 	}
 }
 

@@ -21,16 +21,63 @@ func (t Text) MarshalJSON() ([]byte, error) {
 // Status is what `baton status` shows. Pointers are nil, and Texts empty, where
 // a thing is unknown or doesn't apply; both are null in JSON.
 type Status struct {
-	Cluster    string     `json:"cluster"`
-	Epoch      int64      `json:"epoch"`
-	Leader     Text       `json:"leader"` // the instance's name
-	Durability Durability `json:"durability"`
-	Source     Source     `json:"source"`
-	Relay      Relay      `json:"relay"`
-	Instances  []Instance `json:"instances"` // as in the configuration
-	Forecast   Forecast   `json:"forecast"`
-	Daemon     Daemon     `json:"daemon"`
-	Time       time.Time  `json:"time"` // when this was so; set by the Server when zero
+	Cluster string `json:"cluster"`
+	Epoch   int64  `json:"epoch"`
+	Leader  Text   `json:"leader"` // the instance's name
+	// LeaderHealth is the verdict about the leader, and what it rests on.
+	LeaderHealth LeaderHealth `json:"leader_health"`
+	Durability   Durability   `json:"durability"`
+	Source       Source       `json:"source"`
+	Relay        Relay        `json:"relay"`
+	Instances    []Instance   `json:"instances"` // as in the configuration
+	Forecast     Forecast     `json:"forecast"`
+	// HandOver is the one under way; nil when none is.
+	HandOver *HandOver `json:"hand_over"`
+	// LastHandOver is the last that another instance came to lead by; nil for
+	// never, or unknown.
+	LastHandOver *LastHandOver `json:"last_hand_over"`
+	// FailoverPaused tells that an operator has suspended automatic failovers.
+	FailoverPaused bool      `json:"failover_paused"`
+	Daemon         Daemon    `json:"daemon"`
+	Time           time.Time `json:"time"` // when this was so; set by the Server when zero
+}
+
+// The healths of a leader, as failover/plan tells them apart.
+const (
+	Alive   = "alive"
+	Suspect = "suspect" // something fails, but not everything, or not for long enough
+	Died    = "died"    // its host answers, and no server listens there
+	Silent  = "silent"  // nothing comes from it: it may be dead, or wake up
+)
+
+// Healths returns the healths of a leader, the best first.
+func Healths() []string { return []string{Alive, Suspect, Died, Silent} }
+
+// LeaderHealth is the verdict about the leader.
+type LeaderHealth struct {
+	Health Text `json:"health"` // one of Healths
+	Reason Text `json:"reason"` // in words; none when it is alive
+}
+
+// HandOver is a hand-over under way.
+type HandOver struct {
+	Kind  string    `json:"kind"` // switchover or failover
+	From  string    `json:"from"`
+	To    Text      `json:"to"` // empty while no candidate is chosen
+	Step  Text      `json:"step"`
+	Since time.Time `json:"since"` // when it began
+}
+
+// LastHandOver is a hand-over that is done.
+type LastHandOver struct {
+	Kind string    `json:"kind"`
+	From string    `json:"from"`
+	To   string    `json:"to"`
+	At   time.Time `json:"at"` // when it was done
+	// Seconds is how long it took, UnwritableSeconds for how long of it no
+	// instance could be written to; nil when unknown.
+	Seconds           *float64 `json:"seconds"`
+	UnwritableSeconds *float64 `json:"unwritable_seconds"`
 }
 
 // The states of durability.
@@ -158,10 +205,17 @@ type Instance struct {
 
 // Forecast is what a failover now would do.
 type Forecast struct {
-	Candidate Text      `json:"candidate"`  // the instance that would be promoted
-	WouldLose *int64    `json:"would_lose"` // transactions the leader has and the relay has not
-	Refused   []Refusal `json:"refused"`    // why not the others
-	BlockedBy Text      `json:"blocked_by"` // why none would happen
+	Candidate  Text        `json:"candidate"`  // the instance that would be promoted
+	Candidates []Candidate `json:"candidates"` // all that could be, the preferred one first
+	WouldLose  *int64      `json:"would_lose"` // transactions the leader has and the relay has not
+	Refused    []Refusal   `json:"refused"`    // why not the others
+	BlockedBy  Text        `json:"blocked_by"` // why none would happen by itself
+}
+
+// Candidate is an instance that could lead.
+type Candidate struct {
+	Instance string `json:"instance"`
+	Lacks    int64  `json:"lacks"` // transactions of the relay that it would be given first
 }
 
 // Refusal is why an instance is no candidate.
@@ -182,6 +236,9 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	type plain Status
 	if s.Instances == nil {
 		s.Instances = []Instance{}
+	}
+	if s.Forecast.Candidates == nil {
+		s.Forecast.Candidates = []Candidate{}
 	}
 	if s.Forecast.Refused == nil {
 		s.Forecast.Refused = []Refusal{}

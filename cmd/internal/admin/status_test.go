@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/batondb/baton/failover/plan"
 )
 
 // shape is what DESIGN.md §9 promises other programs.
@@ -55,10 +57,20 @@ func TestTheJSONHasThePromisedShape(t *testing.T) {
 	require.Equal(t, shape["#stateNames"], States())
 }
 
+func TestTheHealthsAreThoseOfThePlan(t *testing.T) {
+	require.Equal(t, []string{string(plan.Alive), string(plan.Suspect), string(plan.Died), string(plan.Silent)}, Healths())
+}
+
 func TestWhatIsUnknownIsNull(t *testing.T) {
 	top := decoded(t, Status{Instances: []Instance{{Name: "db1"}}})
 	require.Nil(t, top["leader"])
 	require.Equal(t, map[string]any{"mode": nil, "state": nil, "since": nil}, top["durability"])
+	require.Equal(t, map[string]any{"health": nil, "reason": nil}, top["leader_health"])
+	for _, key := range []string{"hand_over", "last_hand_over"} {
+		require.Contains(t, top, key)
+		require.Nil(t, top[key])
+	}
+	require.Equal(t, []any{}, top["forecast"].(map[string]any)["candidates"])
 	require.Nil(t, top["relay"].(map[string]any)["durable"])
 	require.Nil(t, top["forecast"].(map[string]any)["candidate"])
 	require.Nil(t, top["forecast"].(map[string]any)["would_lose"])

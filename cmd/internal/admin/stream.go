@@ -15,9 +15,6 @@ import (
 
 const defaultEvents = 20
 
-// Stopping ends a stream when the daemon stops.
-const Stopping Code = "stopping"
-
 func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	n, err := number(r, "n", defaultEvents)
 	if err != nil {
