@@ -1,8 +1,11 @@
 package binlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/go-mysql-org/go-mysql/replication"
 )
@@ -15,6 +18,26 @@ type Query struct {
 	StatusVars []byte // the session context, in the encoding of Query_event's status variables
 	Database   []byte // the default database; empty for none
 	Statement  []byte // the statement's bytes, in the client's character set
+}
+
+// secrets finds what in a statement about accounts, as the server writes it into
+// the binlog, is secret or made of a secret: passwords, their hashes, keys.
+var secrets = regexp.MustCompile(`(?is)\b(IDENTIFIED|PASSWORD|MASTER_PASSWORD|SOURCE_PASSWORD)\b(.*)`)
+
+// accounts finds statements that may hold one.
+var accounts = regexp.MustCompile(`(?is)^\s*(CREATE|ALTER)\s+USER\b|^\s*SET\s+PASSWORD\b|^\s*GRANT\b|^\s*CHANGE\s`)
+
+// Readable is a statement as it may be shown to people: in one line, cut after
+// most bytes, and without the passwords and hashes in it.
+func Readable(statement []byte, most int) string {
+	if accounts.Match(statement) {
+		statement = secrets.ReplaceAll(statement, []byte("$1 [hidden]"))
+	}
+	line := bytes.Join(bytes.Fields(statement), []byte(" "))
+	if len(line) > most {
+		return strings.ToValidUTF8(string(line[:most]), "") + "…"
+	}
+	return strings.ToValidUTF8(string(line), "\uFFFD")
 }
 
 // queryPostHeader is the size of what precedes a Query_event's variable part:

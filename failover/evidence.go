@@ -7,9 +7,9 @@ import (
 	"github.com/batondb/baton/internal/mysql"
 )
 
-// streamSilence is the silence after which the stream counts as failing: the
-// source has the leader send a heartbeat every second.
-const streamSilence = 2500 * time.Millisecond
+// beats is the number of the stream's heartbeats, one an interval, after whose
+// absence it counts as failing.
+const beats = 3
 
 // protection is whether commits wait for the relay, as far as was last seen.
 type protection struct {
@@ -83,7 +83,7 @@ func (c *Controller) judge(now time.Time, settings Settings, leader Instance, st
 	if heard.IsZero() {
 		heard = c.started
 	}
-	if silent := now.Sub(heard); !stream.Streaming || silent > streamSilence {
+	if silent := now.Sub(heard); !stream.Streaming || silent > beats*settings.Interval {
 		e.StreamFailing = max(silent, time.Millisecond)
 	}
 	return plan.Judge(e, plan.Thresholds{Window: settings.Window, Refused: min(settings.Window, 2*settings.Interval)})

@@ -119,10 +119,9 @@ func eventName(t binlog.EventType) string {
 }
 
 // oneLine is the beginning of a statement, which may hold any bytes, on one
-// line that a terminal can show.
+// line that a terminal can show, without the passwords in it.
 func oneLine(statement []byte) string {
-	cutAt := min(len(statement), maxQuery)
-	text := strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
@@ -130,9 +129,5 @@ func oneLine(statement []byte) string {
 			return '?'
 		}
 		return r
-	}, string(statement[:cutAt]))
-	if cutAt < len(statement) {
-		text += "…"
-	}
-	return text
+	}, binlog.Readable(statement, maxQuery))
 }

@@ -61,7 +61,7 @@ func TestDescribeNamesTablesAndStatements(t *testing.T) {
 		LastCommitted: 3, SequenceNumber: 5,
 		Events: []RelayEvent{
 			{Type: "Gtid", Bytes: 20},
-			{Type: "Query", Bytes: 43, Query: "BEGIN "},
+			{Type: "Query", Bytes: 43, Query: "BEGIN"},
 			{Type: "Table_map", Bytes: 41, Table: "shop.orders"},
 			{Type: "Table_map", Bytes: 40, Table: "shop.items"},
 			{Type: "Write_rows", Bytes: 27, Table: "shop.orders"},

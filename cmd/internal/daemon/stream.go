@@ -118,6 +118,9 @@ func (d *Daemon) newSource(t mysql.Target) (*source.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream from %s: %w", t.Name, err)
 	}
-	return source.New(source.Config{Leader: t.Name, ServerID: id, SemiSync: d.semiSync},
+	d.mu.Lock()
+	beat, window := d.cfg.Failover.Interval, d.cfg.Failover.Window
+	d.mu.Unlock()
+	return source.New(source.Config{Leader: t.Name, ServerID: id, SemiSync: d.semiSync, Heartbeat: beat, ReadTimeout: max(window, 5*beat)},
 		source.Deps{Dial: t.Dial, Relay: d.relay, Logger: d.logger.Named("source"), Recorder: d.history}), nil
 }
