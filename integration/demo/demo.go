@@ -24,6 +24,9 @@ const (
 // errKept is the end of a demo that was kept running until somebody ended it.
 var errKept = errors.New("ended after all was proved")
 
+// errLeft tells that something could not be taken away.
+var errLeft = errors.New("could not clean up")
+
 // demo is one performance.
 type demo struct {
 	options
@@ -51,7 +54,7 @@ func (d *demo) run(parent context.Context) error {
 	d.hide()
 	cancel(nil)
 	if left := d.close(err == nil || errors.Is(err, errKept)); left != nil {
-		return errors.Join(err, fmt.Errorf("clean up: %w", left))
+		return errors.Join(err, fmt.Errorf("%w: %w", errLeft, left))
 	}
 	return err
 }

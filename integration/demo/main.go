@@ -98,16 +98,16 @@ func execute(ctx context.Context, args []string, t terminal) int {
 	s := newScreen(t)
 	err = newDemo(opts, s).run(ctx)
 	switch {
-	case errors.Is(context.Cause(ctx), errInterrupted) && !errors.Is(err, errKept):
-		s.end("interrupted: servers, daemon and folders are gone")
-		return exitInterrupted
-	case errors.Is(err, errKept):
-		s.end("servers, daemon and folders are gone")
+	case err == nil:
 		return exitDone
-	case err != nil:
-		s.end("")
-		fmt.Fprintf(t.out, "\n%s %v\n", t.paint(red, "the demo failed:"), err)
-		return exitFailed
+	case errors.Is(err, errLeft): // whatever else there was
+	case errors.Is(err, errKept):
+		s.print("servers, daemon and folders are gone")
+		return exitDone
+	case errors.Is(err, errInterrupted):
+		s.print("interrupted: servers, daemon and folders are gone")
+		return exitInterrupted
 	}
-	return exitDone
+	s.print("\n" + t.paint(red, "the demo failed: ") + err.Error())
+	return exitFailed
 }

@@ -96,14 +96,6 @@ func (s *screen) hide() {
 	s.live, s.lastPlain = nil, time.Time{}
 }
 
-// end takes the live status away and says a last line, if there is one.
-func (s *screen) end(last string) {
-	s.hide()
-	if last != "" {
-		fmt.Fprintln(s.out, last)
-	}
-}
-
 // erasure goes back to where the live status begins and erases it.
 func (s *screen) erasure() string {
 	if len(s.live) == 0 {
