@@ -35,6 +35,9 @@ type Cluster struct {
 	Relay    *RelaySets // nil where the relay holds nothing yet, or is not known
 	BatonID  uint32     // the server_id under which baton reads the leader; 0 when unknown
 	SemiSync bool       // the durability of the config wants acknowledgements
+	// SemiSyncSettings is how the leader's commits are to wait; nil where that is
+	// not compared.
+	SemiSyncSettings *SemiSyncSettings
 }
 
 // leader returns the leader if it has ever answered.

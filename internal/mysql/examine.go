@@ -59,6 +59,7 @@ func rules() []rule {
 		{SubjectPersisted, judgePersisted},
 		{SubjectCommitSync, judgeCommitSync},
 		{SubjectSemiSync, judgeSemiSync},
+		{SubjectAcknowledgers, judgeAcknowledgers},
 		{SubjectFunctions, judgeFunctions},
 		{SubjectPacket, judgePacket},
 		{SubjectLetterCase, judgeLetterCase},

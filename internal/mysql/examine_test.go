@@ -33,7 +33,7 @@ func healthy(id uint32, uuid, executed string) *mysql.Facts {
 		LogBin: true, LogReplicaUpdates: true, BinlogFormat: "ROW", BinlogRowImage: "FULL", BinlogChecksum: "CRC32",
 		BinlogRetention: 30 * 24 * time.Hour, PersistedLoad: true, SyncBinlog: 1, FlushLogAtCommit: 1,
 		MaxAllowedPacket: 64 << 20, TrustFunctionCreators: true, ReadOnly: true,
-		SemiSync: mysql.SemiSync{Source: true, SourceEnabled: true},
+		SemiSync: mysql.SemiSync{Source: true, SourceEnabled: id == 1}, BootsFenced: id == 2,
 	}
 	for _, p := range mysql.Privileges(f.Version) {
 		f.Grants.Global = append(f.Grants.Global, p.Name)
@@ -136,6 +136,14 @@ func cases() []spoiled {
 		{"no semi-sync", func(_ *mysql.Cluster, l, f *mysql.Facts) {
 			l.SemiSync.SourceEnabled = false
 			f.SemiSync.Source = false
+		}},
+		{"semi-sync is not as wanted, another replica acknowledges", func(c *mysql.Cluster, l, _ *mysql.Facts) {
+			c.SemiSyncSettings = &mysql.SemiSyncSettings{Timeout: 10 * time.Second}
+			l.SemiSync.SourceTimeout, l.SemiSync.WaitPoint, l.SemiSync.WaitCount = time.Second, "AFTER_COMMIT", 1
+			l.Acknowledgers = []mysql.Acknowledger{
+				{User: "baton", Host: "10.0.0.9", UUID: "6261746f-6e00-8000-8000-000000002328"}, // baton's stream
+				{User: "repl", Host: "10.0.0.7", UUID: thirdUUID},
+			}
 		}},
 		{"clocks", func(_ *mysql.Cluster, l, f *mysql.Facts) {
 			l.Clock = mysql.Clock{Offset: -95 * time.Second, Error: time.Millisecond}

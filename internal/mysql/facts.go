@@ -37,6 +37,8 @@ type Facts struct {
 	// PersistedLoad tells whether the server reads at its start what SET PERSIST
 	// wrote (persisted_globals_load).
 	PersistedLoad bool
+	// BootsFenced tells whether super_read_only=ON is persisted for its next start.
+	BootsFenced bool
 
 	SyncBinlog       int64
 	FlushLogAtCommit int64 // innodb_flush_log_at_trx_commit
@@ -53,7 +55,11 @@ type Facts struct {
 	Uptime   time.Duration
 	Channels []Channel // replication channels that are configured, running or not
 	SemiSync SemiSync
-	Grants   Grants
+	// Acknowledgers are the replicas that the server takes acknowledgements from,
+	// baton's stream among them. They are not known where performance_schema is
+	// off.
+	Acknowledgers []Acknowledger
+	Grants        Grants
 	// Unasked holds what the server refused to tell, by subject.
 	Unasked map[string]*Fault
 }
@@ -67,16 +73,6 @@ type Clock struct {
 // Beyond tells whether the clocks surely differ by more than d.
 func (c Clock) Beyond(d time.Duration) bool { return c.Offset.Abs()-c.Error > d }
 
-// SemiSync is the state of the semi-synchronous plugins.
-type SemiSync struct {
-	Source, Replica               bool // the plugins are loaded
-	SourceEnabled, ReplicaEnabled bool
-	SourceActive                  bool // Rpl_semi_sync_source_status: commits wait for an acknowledgement now
-	SourceClients                 int  // no evidence that anybody is there: it stays up after a disconnect
-	SourceTimeout                 time.Duration
-	OldNames                      bool // the plugins are those of MySQL before 8.0.26, rpl_semi_sync_master and _slave
-}
-
 // variableNames are those that Inspect asks for. A name that a server doesn't
 // have is not in its answer.
 var variableNames = []string{
@@ -87,15 +83,7 @@ var variableNames = []string{
 	"read_only", "super_read_only", "persisted_globals_load",
 	"sync_binlog", "innodb_flush_log_at_trx_commit", "max_allowed_packet", "lower_case_table_names",
 	"log_bin_trust_function_creators",
-	"rpl_semi_sync_source_enabled", "rpl_semi_sync_source_timeout", "rpl_semi_sync_replica_enabled",
-	"rpl_semi_sync_master_enabled", "rpl_semi_sync_master_timeout", "rpl_semi_sync_slave_enabled",
-}
-
-// statusNames are the status variables that Inspect asks for.
-var statusNames = []string{
-	"Uptime",
-	"Rpl_semi_sync_source_status", "Rpl_semi_sync_source_clients",
-	"Rpl_semi_sync_master_status", "Rpl_semi_sync_master_clients",
+	"rpl_semi_sync_replica_enabled", "rpl_semi_sync_slave_enabled",
 }
 
 // setVariables fills in what SHOW GLOBAL VARIABLES answered.
@@ -132,25 +120,8 @@ func (f *Facts) setVariables(v values) {
 	f.SemiSync = semiSyncOf(v)
 }
 
-func semiSyncOf(v values) SemiSync {
-	var s SemiSync
-	source, replica := "rpl_semi_sync_source", "rpl_semi_sync_replica"
-	if _, old := v["rpl_semi_sync_master_enabled"]; old {
-		source, s.OldNames = "rpl_semi_sync_master", true
-	}
-	if _, old := v["rpl_semi_sync_slave_enabled"]; old {
-		replica, s.OldNames = "rpl_semi_sync_slave", true
-	}
-	_, s.Source = v[source+"_enabled"]
-	_, s.Replica = v[replica+"_enabled"]
-	s.SourceEnabled, s.ReplicaEnabled = v.on(source+"_enabled"), v.on(replica+"_enabled")
-	s.SourceTimeout = time.Duration(v.integer(source+"_timeout")) * time.Millisecond
-	return s
-}
-
 // setStatus fills in what SHOW GLOBAL STATUS answered, whose names vary in case.
 func (f *Facts) setStatus(v values) {
 	f.Uptime = v.seconds("uptime")
-	f.SemiSync.SourceActive = v.on("rpl_semi_sync_source_status") || v.on("rpl_semi_sync_master_status")
-	f.SemiSync.SourceClients = int(max(v.integer("rpl_semi_sync_source_clients"), v.integer("rpl_semi_sync_master_clients")))
+	f.SemiSync.setStatus(v)
 }

@@ -3,7 +3,9 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,8 +13,8 @@ import (
 	"github.com/batondb/baton/binlog/gtid"
 )
 
-// Inspect reads the facts of a server over one connection of db, in six short
-// statements (the first alone for a server that is no MySQL). It changes
+// Inspect reads the facts of a server over one connection of db, in eight
+// short statements (the first alone for a server that is no MySQL). It changes
 // nothing. What the account may not ask is noted in Facts.Unasked; any other
 // error ends it, wrapping a [*Fault], with what was read until then.
 func Inspect(ctx context.Context, db *sql.DB) (Facts, error) {
@@ -33,7 +35,7 @@ func InspectOn(ctx context.Context, conn *sql.Conn) (Facts, error) {
 }
 
 func (f *Facts) inspect(ctx context.Context, conn *sql.Conn) error {
-	vars, err := namedValues(ctx, conn, "SHOW GLOBAL VARIABLES", variableNames)
+	vars, err := namedValues(ctx, conn, "SHOW GLOBAL VARIABLES", slices.Concat(variableNames, semiSyncVariables()))
 	if err != nil {
 		return fmt.Errorf("read the server's variables: %w", Classify(err))
 	}
@@ -49,6 +51,8 @@ func (f *Facts) inspect(ctx context.Context, conn *sql.Conn) error {
 		{"clock", readClock},
 		{SubjectChannels, readChannels},
 		{"status", readStatus},
+		{SubjectAcknowledgers, readAcknowledgers},
+		{SubjectPersisted, readPersisted},
 		{SubjectPrivileges, readGrants},
 	} {
 		err := step.read(ctx, conn, f)
@@ -99,10 +103,21 @@ func readClock(ctx context.Context, conn *sql.Conn, f *Facts) error {
 }
 
 func readStatus(ctx context.Context, conn *sql.Conn, f *Facts) error {
-	status, err := namedValues(ctx, conn, "SHOW GLOBAL STATUS", statusNames)
+	status, err := namedValues(ctx, conn, "SHOW GLOBAL STATUS", statusNames())
 	if err == nil {
 		f.setStatus(status)
 	}
+	return err
+}
+
+// readPersisted reads what the server will start with.
+func readPersisted(ctx context.Context, conn *sql.Conn, f *Facts) error {
+	var value string
+	err := conn.QueryRowContext(ctx, "SELECT VARIABLE_VALUE FROM performance_schema.persisted_variables WHERE VARIABLE_NAME = 'super_read_only'").Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	f.BootsFenced = isOn(value)
 	return err
 }
 

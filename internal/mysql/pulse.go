@@ -4,10 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/batondb/baton/binlog/gtid"
 )
+
+// restartTolerance is how inexact a server's uptime is, which is in whole
+// seconds.
+const restartTolerance = 2 * time.Second
 
 // A Pulse is the part of [Facts] that changes all the time.
 type Pulse struct {
@@ -17,6 +22,11 @@ type Pulse struct {
 	GTIDPurged    gtid.Set
 	ReadOnly      bool
 	SuperReadOnly bool
+	Uptime        time.Duration // whole seconds
+	// What these mean is said at [SemiSync].
+	SemiSyncActive         bool
+	SemiSyncUnacknowledged int64
+	SemiSyncWaiting        int
 }
 
 // ReadPulse asks a MySQL server for its pulse in one short statement, which
@@ -24,8 +34,11 @@ type Pulse struct {
 func ReadPulse(ctx context.Context, conn *sql.Conn) (Pulse, error) {
 	p := Pulse{Asked: time.Now()}
 	var executed, purged string
-	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.read_only, @@GLOBAL.super_read_only").
-		Scan(&p.ServerUUID, &executed, &purged, &p.ReadOnly, &p.SuperReadOnly)
+	var status sql.NullString
+	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.read_only, @@GLOBAL.super_read_only,"+
+		" (SELECT GROUP_CONCAT(VARIABLE_NAME, '=', VARIABLE_VALUE) FROM performance_schema.global_status WHERE VARIABLE_NAME IN ('"+
+		strings.Join(statusNames(), "', '")+"'))").
+		Scan(&p.ServerUUID, &executed, &purged, &p.ReadOnly, &p.SuperReadOnly, &status)
 	p.Read = time.Now()
 	if err == nil {
 		p.GTIDExecuted, err = gtid.ParseSet(executed)
@@ -36,14 +49,38 @@ func ReadPulse(ctx context.Context, conn *sql.Conn) (Pulse, error) {
 	if err != nil {
 		return p, fmt.Errorf("read the server's GTID sets: %w", Classify(err))
 	}
+	v := values{}
+	for pair := range strings.SplitSeq(status.String, ",") {
+		name, value, _ := strings.Cut(pair, "=")
+		v[strings.ToLower(name)] = value
+	}
+	var s SemiSync
+	s.setStatus(v)
+	p.Uptime = v.seconds("uptime")
+	p.SemiSyncActive, p.SemiSyncUnacknowledged, p.SemiSyncWaiting = s.SourceActive, s.Unacknowledged, s.Waiting
 	return p, nil
 }
+
+// RestartedSince tells whether the server was started between an earlier pulse
+// and this one: it says that it runs for less long than it should. A server's
+// clock that was set back looks the same.
+func (p Pulse) RestartedSince(earlier Pulse) bool {
+	if earlier.Read.IsZero() || p.ServerUUID != earlier.ServerUUID {
+		return false
+	}
+	return p.Uptime+restartTolerance < earlier.Uptime+p.Asked.Sub(earlier.Read)
+}
+
+// Started is when the server was started, by this machine's clock and to about
+// two seconds.
+func (p Pulse) Started() time.Time { return p.Read.Add(-p.Uptime) }
 
 // Pulse returns the pulse that the facts hold.
 func (f *Facts) Pulse() Pulse {
 	return Pulse{
 		Asked: f.At, Read: f.Read, ServerUUID: f.ServerUUID, GTIDExecuted: f.GTIDExecuted, GTIDPurged: f.GTIDPurged,
-		ReadOnly: f.ReadOnly, SuperReadOnly: f.SuperReadOnly,
+		ReadOnly: f.ReadOnly, SuperReadOnly: f.SuperReadOnly, Uptime: f.Uptime,
+		SemiSyncActive: f.SemiSync.SourceActive, SemiSyncUnacknowledged: f.SemiSync.Unacknowledged, SemiSyncWaiting: f.SemiSync.Waiting,
 	}
 }
 
@@ -52,6 +89,8 @@ func (f *Facts) With(p Pulse) *Facts {
 	newer := *f
 	newer.GTIDExecuted, newer.GTIDPurged = p.GTIDExecuted, p.GTIDPurged
 	newer.ReadOnly, newer.SuperReadOnly = p.ReadOnly, p.SuperReadOnly
-	newer.At, newer.Read = p.Asked, p.Read
+	newer.At, newer.Read, newer.Uptime = p.Asked, p.Read, p.Uptime
+	newer.SemiSync.SourceActive, newer.SemiSync.Unacknowledged, newer.SemiSync.Waiting =
+		p.SemiSyncActive, p.SemiSyncUnacknowledged, p.SemiSyncWaiting
 	return &newer
 }

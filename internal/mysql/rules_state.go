@@ -56,7 +56,10 @@ func judgeReadOnly(_ *Cluster, m *Member) verdict {
 }
 
 func judgePersisted(_ *Cluster, m *Member) verdict {
-	if m.Facts.PersistedLoad {
+	switch {
+	case m.Facts.PersistedLoad && m.Facts.BootsFenced:
+		return fine("the server starts fenced (super_read_only=ON is persisted)")
+	case m.Facts.PersistedLoad:
 		return fine("persisted_globals_load=ON")
 	}
 	return verdict{level: Warn, message: "persisted_globals_load=OFF: the server ignores SET PERSIST when it starts, so that it can't be made to start fenced",
@@ -71,29 +74,6 @@ func judgeCommitSync(_ *Cluster, m *Member) verdict {
 	return verdict{level: Warn,
 		message: fmt.Sprintf("sync_binlog=%d, innodb_flush_log_at_trx_commit=%d: a crash of the host can lose the newest commits, or leave binlog and tables apart", f.SyncBinlog, f.FlushLogAtCommit),
 		mend:    "have every commit fsynced", command: "SET PERSIST sync_binlog = 1; SET PERSIST innodb_flush_log_at_trx_commit = 1"}
-}
-
-func judgeSemiSync(c *Cluster, m *Member) verdict {
-	s := m.Facts.SemiSync
-	switch {
-	case !c.SemiSync:
-		return verdict{}
-	case !s.Source:
-		plugin, library := "rpl_semi_sync_source", "semisync_source.so"
-		if !m.Facts.Version.AtLeast(8, 0, 26) {
-			plugin, library = "rpl_semi_sync_master", "semisync_master.so"
-		}
-		return verdict{level: Warn, message: "the semi-sync source plugin is not loaded: as the leader, the server would not wait for baton's acknowledgement",
-			mend: "load the plugin", command: fmt.Sprintf("INSTALL PLUGIN %s SONAME '%s'", plugin, library)}
-	case m.Leader && !s.SourceEnabled:
-		variable := "rpl_semi_sync_source_enabled"
-		if s.OldNames {
-			variable = "rpl_semi_sync_master_enabled"
-		}
-		return verdict{level: Warn, message: "semi-sync is off on the leader: commits don't wait for baton's acknowledgement",
-			mend: "switch it on while baton is running", command: fmt.Sprintf("SET GLOBAL %s = ON", variable)}
-	}
-	return fine("the semi-sync source plugin is loaded")
 }
 
 func judgeFunctions(_ *Cluster, m *Member) verdict {
