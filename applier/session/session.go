@@ -83,13 +83,14 @@ func (s *Session) open(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connection. The server rolls back what was open.
-func (s *Session) Close() error { return s.conn.Close() }
+// Close ends the connection. The server rolls back what was open. (The client's
+// own Close resets counters that whoever waits on the connection uses.)
+func (s *Session) Close() error { return s.conn.Conn.Conn.Close() }
 
 // interruptible closes the connection when ctx ends, which ends whatever waits
 // on it. The returned function ends that.
 func (s *Session) interruptible(ctx context.Context) (stop func()) {
-	end := context.AfterFunc(ctx, func() { s.conn.Close() })
+	end := context.AfterFunc(ctx, func() { s.Close() })
 	return func() { end() }
 }
 
@@ -116,7 +117,23 @@ func (s *Session) Lost() bool { return s.lost }
 // is Disconnected. The session can be used again if it isn't Lost.
 func (s *Session) Apply(ctx context.Context, tx *binlog.Transaction) error {
 	defer s.interruptible(ctx)()
+	e := s.attempt(ctx, tx, false)
+	if e != nil && e.Kind == Refused && len(e.Tables) > 1 && e.Code() != 0 && !s.lost {
+		// The rows of several statements went in one. One by one, the table that was
+		// refused is known.
+		e = s.attempt(ctx, tx, true)
+	}
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+// attempt applies tx, with the rows of each of the leader's statements apart or
+// not.
+func (s *Session) attempt(ctx context.Context, tx *binlog.Transaction, apart bool) *Error {
 	w := newWriter(s, tx)
+	w.apart = apart
 	err := w.apply()
 	s.trim()
 	if err == nil {
@@ -132,7 +149,7 @@ func (s *Session) Apply(ctx context.Context, tx *binlog.Transaction) error {
 		// What failed has failed, whatever becomes of the session. Only where a
 		// connection breaks right after something passing, it is its end that counts.
 		s.lost = true
-		s.conn.Close()
+		s.Close()
 		if e.Kind == Passing && serverError(err) == nil {
 			e.Kind = Disconnected
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/batondb/baton/binlog"
@@ -28,12 +29,19 @@ type writer struct {
 	tx     *binlog.Transaction
 	format binlog.Format // of the event at hand
 
-	opened  bool         // GTID_NEXT is set
-	ended   bool         // the transaction's last statement is in a packet
-	block   bool         // inside BEGIN or XA START
-	maps    []tableNamed // the tables of the statement at hand
-	mapsEnd int          // pendingEvents[:mapsEnd] are their Table_map events
-	lastRow int          // where the last Rows event begins in pendingEvents
+	apart  bool // each of the leader's statements gets a BINLOG statement of its own
+	opened bool // GTID_NEXT is set
+	ended  bool // the transaction's last statement is in a packet
+	block  bool // inside BEGIN or XA START
+
+	// Of pendingEvents, which hold whole statements of the leader and the one at
+	// hand:
+	maps    []tableNamed // the tables of all of them
+	own     int          // maps[own:] are those of the statement at hand
+	begins  int          // where the statement at hand begins
+	mapsEnd int          // where its Table_map events end
+	lastRow int          // where the last Rows event begins; meaningless if there is none
+	hasRows bool         // there are Rows events
 }
 
 func newWriter(s *Session, tx *binlog.Transaction) *writer {
@@ -160,45 +168,41 @@ func (w *writer) tableMap(e binlog.Event) error {
 	return nil
 }
 
-// rows adds a Rows event to the statement at hand and ends the BINLOG statement
-// with the leader's statement, or earlier when it grows too large: what follows
-// then begins with the same Table_map events again.
+// rows adds a Rows event. One BINLOG statement takes the rows of as many of the
+// leader's statements as fit: the server runs them one after the other as its
+// replication threads do, and each BINLOG costs it as much as a small one of them.
 func (w *writer) rows(e binlog.Event) error {
 	flags, err := binlog.RowsFlags(e)
 	if err != nil {
 		return err
 	}
-	if w.mapsEnd == 0 {
+	if w.mapsEnd == w.begins {
 		return w.unsupported("rows without a Table_map")
 	}
-	last := flags&binlog.RowsStatementEnd != 0
-	limit := min(rowsLimit, w.rowsThatFit())
-	if len(w.pendingEvents) > w.mapsEnd && len(w.pendingEvents)+len(e) > limit {
+	if w.hasRows && len(w.pendingEvents)+len(e) > min(rowsLimit, w.rowsThatFit()) {
 		if err := w.sendRows(); err != nil {
 			return err
 		}
 	}
-	w.lastRow = len(w.pendingEvents)
+	w.lastRow, w.hasRows = len(w.pendingEvents), true
 	w.pendingEvents = e.AppendWithoutChecksum(w.pendingEvents, w.format)
 	if flags&binlog.RowsLoggedCascades != 0 {
 		// The cascades' rows are in the binlog too, and so may be a child's before
 		// its parent's.
-		flags |= binlog.RowsNoForeignKeyChecks
-		binlog.SetRowsFlags(w.pendingEvents[w.lastRow:], flags)
+		binlog.SetRowsFlags(w.pendingEvents[w.lastRow:], flags|binlog.RowsNoForeignKeyChecks)
 	}
-	if !last {
-		return nil
+	if flags&binlog.RowsStatementEnd != 0 {
+		w.begins, w.mapsEnd, w.own = len(w.pendingEvents), len(w.pendingEvents), len(w.maps)
+		if w.apart {
+			return w.sendRows()
+		}
 	}
-	if err := w.sendRows(); err != nil {
-		return err
-	}
-	w.pendingEvents, w.mapsEnd, w.maps = w.pendingEvents[:0], 0, nil
 	return nil
 }
 
-// sendRest sends rows that were not marked as their statement's last.
+// sendRest sends the rows that are pending, before something else.
 func (w *writer) sendRest() error {
-	if len(w.pendingEvents) <= w.mapsEnd {
+	if !w.hasRows {
 		return nil
 	}
 	return w.sendRows()
@@ -208,16 +212,22 @@ func (w *writer) sendRest() error {
 func (w *writer) rowsThatFit() int { return base64.StdEncoding.DecodedLen(w.maxPacket - slack) }
 
 // sendRows puts the pending events into a BINLOG statement that ends with a
-// statement's end, and keeps their Table_map events for more.
+// statement's end. Where the leader's statement goes on, what follows begins with
+// its Table_map events again.
 func (w *writer) sendRows() error {
-	last := binlog.Event(w.pendingEvents[w.lastRow:])
+	// Table_map events may come after the last Rows event.
+	whole := w.pendingEvents
+	if w.begins > w.lastRow {
+		whole = whole[:w.begins]
+	}
+	last := binlog.Event(whole[w.lastRow:])
 	flags, err := binlog.RowsFlags(last)
 	if err != nil {
 		return err
 	}
 	binlog.SetRowsFlags(last, flags|binlog.RowsStatementEnd)
 	w.open()
-	size := base64.StdEncoding.EncodedLen(len(w.pendingEvents)) + slack
+	size := base64.StdEncoding.EncodedLen(len(whole)) + slack
 	if size > w.maxPacket {
 		return &Error{Step: "apply rows", Tables: names(w.maps), Cause: sizeError{need: size, max: w.maxPacket}}
 	}
@@ -226,15 +236,19 @@ func (w *writer) sendRows() error {
 			return err
 		}
 	}
-	w.packet.binlog(w.pendingEvents, w.maps)
-	w.pendingEvents = w.pendingEvents[:w.mapsEnd]
+	w.packet.binlog(whole, w.maps)
+	w.pendingEvents = append(w.pendingEvents[:0], w.pendingEvents[w.begins:w.mapsEnd]...)
+	w.maps, w.own = slices.Clone(w.maps[w.own:]), 0
+	w.begins, w.mapsEnd, w.lastRow, w.hasRows = 0, len(w.pendingEvents), 0, false
 	return nil
 }
 
 func names(maps []tableNamed) []string {
 	var all []string
 	for _, m := range maps {
-		all = append(all, m.schema+"."+m.table)
+		if name := m.schema + "." + m.table; !slices.Contains(all, name) {
+			all = append(all, name)
+		}
 	}
 	return all
 }
