@@ -144,7 +144,8 @@ func (a *action) finish(ctx context.Context) error {
 	unwritable := a.writable.Sub(a.heard)
 	a.step("writable", to+" takes writes")
 	l := a.deps.Lease.Leadership()
-	l.HandOver, l.Last = nil, time.Now()
+	done := a.result()
+	l.HandOver, l.Last = nil, &done
 	l.Deposed = without(l.Deposed, to)
 	if !a.retireOldLeader(ctx) {
 		l.Deposed = append(without(l.Deposed, a.handOver.From), a.handOver.From)

@@ -48,8 +48,8 @@ func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 		Automatic: settings.Automatic, Paused: l.FailoverPaused, FenceHook: len(settings.Hooks.Fence) > 0,
 		Durable: c.deps.Relay.Durable(), Leader: v,
 	}
-	if !l.Last.IsZero() {
-		cluster.Cooldown = settings.Cooldown - now.Sub(l.Last)
+	if l.Last != nil {
+		cluster.Cooldown = settings.Cooldown - now.Sub(l.Last.At)
 	}
 	if leader.Facts != nil {
 		cluster.LeaderExecuted = leader.Facts.GTIDExecuted

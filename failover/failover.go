@@ -170,9 +170,8 @@ func (a *action) receipt() {
 }
 
 func (a *action) result() Result {
-	now := time.Now()
 	return Result{Kind: a.handOver.Kind, From: a.handOver.From, To: a.handOver.To, Epoch: a.handOver.Epoch, Cut: a.handOver.Cut,
-		Seconds: now.Sub(a.handOver.Started).Seconds(), UnwritableSeconds: a.writable.Sub(a.heard).Seconds(), Missing: a.missing}
+		At: a.writable, Seconds: a.writable.Sub(a.handOver.Started).Seconds(), UnwritableSeconds: a.writable.Sub(a.heard).Seconds(), Missing: a.missing}
 }
 
 // Deposed tells whether an instance has led and has not been fenced since.

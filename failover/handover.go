@@ -57,8 +57,8 @@ type Leadership struct {
 	Leader string `json:"leader"`
 	// HandOver is the one under way; nil when none is.
 	HandOver *HandOver `json:"hand_over,omitempty"`
-	// Last is when the last hand-over was completed; zero for never.
-	Last time.Time `json:"last_hand_over,omitzero"`
+	// Last is what the last hand-over came to; nil for never.
+	Last *Result `json:"last_hand_over,omitempty"`
 	// Deposed are the former leaders that have not been fenced since.
 	Deposed []string `json:"deposed,omitempty"`
 	// FailoverPaused tells that an operator has suspended automatic failovers.
@@ -90,18 +90,17 @@ type StepReport struct {
 
 // Result is what a hand-over came to.
 type Result struct {
-	Kind    Kind     `json:"kind"`
-	From    string   `json:"from"`
-	To      string   `json:"to"`
-	Epoch   int64    `json:"epoch"`
-	Cut     gtid.Set `json:"cut"`
-	Seconds float64  `json:"seconds"`
+	Kind  Kind     `json:"kind"`
+	From  string   `json:"from"`
+	To    string   `json:"to"`
+	Epoch int64    `json:"epoch"`
+	Cut   gtid.Set `json:"cut"`
+	// At is when the new leader took writes, Seconds how long it took until then.
+	At      time.Time `json:"at"`
+	Seconds float64   `json:"seconds"`
 	// UnwritableSeconds is for how long no instance could be written to, as far
 	// as baton knows: from the freeze, or the last sign of the old leader.
 	UnwritableSeconds float64 `json:"unwritable_seconds"`
-	// Unacknowledged are the transactions of the relay that the old leader may
-	// not have acknowledged: they are kept, and their clients don't know.
-	Unacknowledged gtid.Set `json:"unacknowledged"`
 	// Missing are transactions that the old leader was known to have and the relay
 	// lacks: what the failover could not keep.
 	Missing gtid.Set `json:"missing"`

@@ -135,7 +135,7 @@ func (d *Daemon) open(ctx context.Context) error {
 		Observer: d.observer, Stream: d.stream, Followers: d, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history,
 	})
 	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP},
-		admin.Deps{Cluster: d, Events: d.history, Build: d.opts.Build, Logger: d.logger.Named("admin")})
+		admin.Deps{Cluster: d, HandOvers: handOvers{d.control, d}, Events: d.history, Build: d.opts.Build, Logger: d.logger.Named("admin")})
 	if err := d.admin.Open(ctx); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func withoutEffect(cfg config.Config) []string {
 	if len(cfg.Endpoints) > 0 {
 		settings = append(settings, "endpoints")
 	}
-	if cfg.Apply.CatchUp.Mode != config.CatchUpOff {
+	if cfg.Apply.CatchUp.Mode == config.CatchUpAlways {
 		settings = append(settings, "apply.catch_up.mode: "+string(cfg.Apply.CatchUp.Mode))
 	}
 	return settings

@@ -30,6 +30,8 @@ type follower struct {
 	end     context.CancelFunc
 	ended   chan struct{}
 	rate    rate
+
+	reachable bool // whether the observer had an answer from it when it last looked
 }
 
 // startFollower starts the applier of an instance. d.mu is held.

@@ -46,6 +46,31 @@ func namesOf(cfg config.Config) []string {
 	return names
 }
 
+// handOvers are the orders to hand over, as the admin API wants them.
+type handOvers struct {
+	*failover.Controller
+	d *Daemon
+}
+
+// Rejoin implements [admin.HandOvers]: the instance is admitted anew, after it was
+// fenced if it has led.
+func (h handOvers) Rejoin(ctx context.Context, instance string, rewind bool, say func(failover.StepReport)) error {
+	h.d.mu.Lock()
+	f, err := h.d.follower(instance)
+	h.d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if rewind {
+		return &failover.Refused{Reason: "this version of baton can't rewind", Mend: "rebuild the instance from another one"}
+	}
+	if err := f.gate.Admit(ctx); err != nil {
+		return err
+	}
+	f.applier.Resume()
+	return nil
+}
+
 // Follow implements [failover.Followers].
 func (d *Daemon) Follow(instance string) {
 	d.mu.Lock()

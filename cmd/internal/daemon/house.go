@@ -99,7 +99,14 @@ func (d *Daemon) guard(ctx context.Context) {
 		d.mu.Lock()
 		for _, in := range view.Instances {
 			f := d.followers[in.Name]
-			if f == nil || in.Facts == nil || !in.Reachable() || f.applier.Status().Mode == "" {
+			if f == nil || in.Facts == nil {
+				continue
+			}
+			if back := in.Reachable() && !f.reachable; back && f.applier.Status().State == applier.Unreachable {
+				f.applier.Recheck()
+			}
+			f.reachable = in.Reachable()
+			if !f.reachable || f.applier.Status().Mode == "" {
 				continue
 			}
 			if at := f.gate.admitted.Load(); at == nil || !in.Answered.After(*at) {

@@ -21,12 +21,14 @@ func (d *Daemon) Status() admin.Status {
 	forecast := d.control.Forecast()
 	s := admin.Status{
 		Cluster: m.Cluster, Epoch: m.Epoch, Leader: admin.Text(m.Leader),
-		Durability: d.durabilityStatus(forecast),
-		Source:     d.sourceStatus(),
-		Relay:      d.relayStatus(),
-		Forecast:   forecastOf(forecast),
-		Daemon:     admin.Daemon{Version: d.opts.Build.Version, PID: os.Getpid(), Started: d.started},
-		Time:       time.Now(),
+		Durability:   d.durabilityStatus(forecast),
+		Source:       d.sourceStatus(),
+		Relay:        d.relayStatus(),
+		Forecast:     forecastOf(forecast),
+		LeaderHealth: admin.LeaderHealth{Health: admin.Text(forecast.Verdict.Health), Reason: admin.Text(forecast.Verdict.Reason)},
+		HandOver:     underWay(m.HandOver), LastHandOver: lastOf(m.Last), FailoverPaused: m.FailoverPaused,
+		Daemon: admin.Daemon{Version: d.opts.Build.Version, PID: os.Getpid(), Started: d.started},
+		Time:   time.Now(),
 	}
 	view := d.observer.View()
 	durable := d.relay.Durable()
@@ -62,10 +64,27 @@ func forecastOf(f failover.Forecast) admin.Forecast {
 	if len(f.Plan.Candidates) > 0 {
 		shown.Candidate = admin.Text(f.Plan.Candidates[0].Name)
 	}
+	for _, c := range f.Plan.Candidates {
+		shown.Candidates = append(shown.Candidates, admin.Candidate{Instance: c.Name, Lacks: c.Lacks})
+	}
 	for _, r := range f.Plan.Refused {
 		shown.Refused = append(shown.Refused, admin.Refusal{Instance: r.Instance, Reason: r.Reason})
 	}
 	return shown
+}
+
+func underWay(h *failover.HandOver) *admin.HandOver {
+	if h == nil {
+		return nil
+	}
+	return &admin.HandOver{Kind: string(h.Kind), From: h.From, To: admin.Text(h.To), Step: admin.Text(h.Step), Since: h.Started}
+}
+
+func lastOf(r *failover.Result) *admin.LastHandOver {
+	if r == nil {
+		return nil
+	}
+	return &admin.LastHandOver{Kind: string(r.Kind), From: r.From, To: r.To, At: r.At, Seconds: &r.Seconds, UnwritableSeconds: &r.UnwritableSeconds}
 }
 
 func (d *Daemon) sourceStatus() admin.Source {
