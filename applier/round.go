@@ -316,7 +316,7 @@ func (r *round) report() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := &r.progress
-	p.known, p.oldest, p.lacking, p.given, p.inFlight = true, oldest, lacking, r.given, r.running
+	p.known, p.oldest, p.lacking, p.given, p.inFlight, p.held = true, oldest, lacking, r.given, r.running, len(r.held)
 }
 
 // close ends the workers and their sessions.

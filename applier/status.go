@@ -44,7 +44,10 @@ type Status struct {
 	// Lag is how long ago the leader committed the oldest durable transaction that
 	// the follower lacks; 0 when it lacks none, negative when unknown. Where the
 	// follower wasn't given that transaction yet, it is the most that it can be.
-	Lag      time.Duration
+	Lag time.Duration
+	// Behind is how many durable transactions the follower lacks, negative when
+	// unknown.
+	Behind   int64
 	Applied  int64     // transactions applied since the daemon started
 	Bytes    int64     // bytes of binlog applied since the daemon started
 	Retries  int64     // transactions tried again after locks or deadlocks
@@ -68,6 +71,7 @@ type progress struct {
 	bytes    int64
 	retries  int64
 	inFlight int
+	held     int // transactions that the follower was given and lacks
 
 	lastGTID   gtid.GTID
 	lastTime   time.Time
@@ -109,6 +113,10 @@ func (a *Applier) Status() Status {
 	if p.failure != nil {
 		failure := *p.failure
 		s.Failure = &failure
+	}
+	s.Behind = -1
+	if p.known {
+		s.Behind = durable.Subtract(p.given).Count() + int64(p.held)
 	}
 	if p.running {
 		s.Mode = ModePerTransaction

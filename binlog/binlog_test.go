@@ -187,7 +187,7 @@ func TestStatementsAreShownWithoutSecrets(t *testing.T) {
 		"CREATE USER 'u'@'%' IDENTIFIED WITH 'caching_sha2_password' AS '$A$005$hash'": "CREATE USER 'u'@'%' IDENTIFIED [hidden]",
 		"alter user u identified by 'x' REQUIRE SSL":                                   "alter user u identified [hidden]",
 		"SET PASSWORD FOR u = 'x'":                                                     "SET PASSWORD [hidden]",
-		"CREATE TABLE t (\n\tidentified INT)":                                           "CREATE TABLE t ( identified INT)",
+		"CREATE TABLE t (\n\tidentified INT)":                                          "CREATE TABLE t ( identified INT)",
 		"INSERT INTO t VALUES ('password')":                                            "INSERT INTO t VALUES ('password')",
 	} {
 		require.Equal(t, want, binlog.Readable([]byte(statement), 200))

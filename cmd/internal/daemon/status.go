@@ -168,8 +168,8 @@ func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.In
 		return i
 	}
 	st := f.applier.Status()
-	if st.Lag == 0 && i.BehindTransactions != nil {
-		*i.BehindTransactions = 0 // what was asked of the server is older
+	if st.Mode != "" && st.Behind >= 0 {
+		i.BehindTransactions = &st.Behind // what was asked of the server is older
 	}
 	states := map[applier.State]string{
 		applier.Connecting: admin.Unreachable, applier.Streaming: admin.Streaming, applier.CatchingUp: admin.CatchingUp,
