@@ -57,8 +57,9 @@ func (o *Observer) Admit(ctx context.Context, name string) error {
 }
 
 // Prepare admits a follower and then makes it refuse the writes of clients:
-// read_only=ON, super_read_only=OFF. Its errors are those of Admit, or a
-// [*mysql.Fault].
+// read_only=ON, super_read_only=OFF. Semi-sync is switched off there, since
+// nobody acknowledges a follower's commits and each would wait for its time-out.
+// Its errors are those of Admit, or wrap a [*mysql.Fault] or [mysql.ErrWaiters].
 func (o *Observer) Prepare(ctx context.Context, name string) error {
 	if err := o.Admit(ctx, name); err != nil {
 		return err
@@ -81,6 +82,9 @@ func (o *Observer) Prepare(ctx context.Context, name string) error {
 	}
 	if err := mysql.MakeFollower(ctx, w.db); err != nil {
 		return fmt.Errorf("make %s read-only: %w", name, err)
+	}
+	if err := mysql.TearDownSemiSync(ctx, w.db); err != nil {
+		return fmt.Errorf("make %s a follower: %w", name, err)
 	}
 	return nil
 }

@@ -267,3 +267,15 @@ func TestInstancesComeAndGoWhileOthersAreObserved(t *testing.T) {
 	o.SetLeader("")
 	require.Equal(t, failover.Stopped, refused(t, o.Prepare(t.Context(), follower.Name)).State)
 }
+
+// A follower whose commits wait for an acknowledgement that nobody sends could
+// only be applied to at the pace of the time-out.
+func TestAFollowersCommitsWaitForNobody(t *testing.T) {
+	c := mysqltest.StartCluster(t, 1, mysqltest.Relaxed(), mysqltest.SemiSyncSource())
+	follower := c.Followers[0]
+	follower.MustExec(t, "SET GLOBAL rpl_semi_sync_source_enabled = ON")
+	o := observe(t, c.Leader, follower)
+	require.NoError(t, o.Prepare(t.Context(), follower.Name))
+	require.Equal(t, "0", follower.Value(t, "SELECT @@rpl_semi_sync_source_enabled"))
+	require.Equal(t, "1", follower.Value(t, "SELECT @@read_only"))
+}
