@@ -74,7 +74,8 @@ func (b *bench) latency(ctx context.Context, c contestant) (run LatencyRun, err 
 	}
 	defer cluster.Close()
 	leader, follower := cluster.Leader, cluster.Followers[0]
-	_, err = leader.DB().ExecContext(ctx, "CREATE DATABASE bench; CREATE TABLE bench.beat (id BIGINT PRIMARY KEY, writer INT NOT NULL, text CHAR(120) NOT NULL)")
+	_, err = leader.DB().ExecContext(ctx, "CREATE DATABASE bench; "+
+		"CREATE TABLE bench.beat (id BIGINT PRIMARY KEY, writer INT NOT NULL, text CHAR(120) NOT NULL)")
 	if err != nil {
 		return run, err
 	}
@@ -170,7 +171,8 @@ func (w *beater) write(ctx context.Context, leader *mysqltest.Server, announced 
 			return ctx.Err()
 		}
 		id := w.id(i)
-		statement := fmt.Sprintf("SET GTID_NEXT='%s:%d'; INSERT INTO bench.beat VALUES (%d, %d, 'what a small transaction writes')", writerUUID, id, id, w.number)
+		statement := fmt.Sprintf("SET GTID_NEXT='%s:%d'; INSERT INTO bench.beat VALUES (%d, %d, 'what a small transaction writes')",
+			writerUUID, id, id, w.number)
 		announced <- i
 		sent := time.Now()
 		if _, err := conn.ExecContext(ctx, statement); err != nil {

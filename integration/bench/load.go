@@ -60,7 +60,9 @@ func loadNamed(name string) load {
 
 // prepare creates the tables that all loads write to.
 func prepare(ctx context.Context, s *mysqltest.Server) error {
-	if _, err := s.DB().ExecContext(ctx, "CREATE DATABASE sbtest; CREATE TABLE sbtest.large (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k))"); err != nil {
+	_, err := s.DB().ExecContext(ctx, "CREATE DATABASE sbtest; "+
+		"CREATE TABLE sbtest.large (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k))")
+	if err != nil {
 		return fmt.Errorf("create the tables of the bench: %w", err)
 	}
 	return runSysbench(ctx, s, "oltp_write_only", "prepare", "--threads=4")

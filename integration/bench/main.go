@@ -85,9 +85,9 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.rate, "rate", 200, "transactions a second at which the latency is measured")
 	flags.IntVar(&o.seconds, "seconds", 10, "for how long")
 	flags.DurationVar(&o.budget, "budget", 22*time.Minute, "no further round is begun that would end later; the first one always is")
-	flags.StringVar(&o.dir, "dir", "", "folder for servers and relay, on the disk to measure on (default: the system's temporary folder, if it is on a disk, else /var/tmp)")
+	flags.StringVar(&o.dir, "dir", "", "folder for servers and relay, on the disk to measure on (default: a temporary one, never in memory)")
 	flags.StringVar(&o.baton, "baton", "bin/baton", "the `program` to measure; make build makes it")
-	flags.BoolVar(&quick, "quick", false, fmt.Sprintf("one round with %d transactions and %d seconds: shows that it works, measures little", quickTransactions, quickSeconds))
+	flags.BoolVar(&quick, "quick", false, fmt.Sprintf("one round, %d transactions, %d seconds: shows that it works, measures little", quickTransactions, quickSeconds))
 	flags.BoolVar(&write, "write", false, "write docs/benchmarks.md and docs/benchmarks.json")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err

@@ -95,14 +95,18 @@ func TestAMachineThatWasBusyIsSaidToBe(t *testing.T) {
 func TestTheVerdictSaysWhereBatonIsSlower(t *testing.T) {
 	u := example().CatchUp[0]
 	require.Equal(t, "the fastest way with baton (baton, 16 sessions) is 1.50 times as fast as the best-tuned native replica (native, tuned)"+
-		" and 2.50 times as fast as the native replica with defaults; with its follower it uses 0.56 times the CPU of the former"+
+		" and is 2.50 times as fast as the one with defaults; with its follower it uses 0.56 times the CPU of the former"+
 		" and 0.33 times that of the latter", u.verdict())
 	u.Contestants = u.Contestants[1:4]
 	u.Contestants[1].Runs = []Run{{Round: 1, Seconds: 60, FollowerCPU: 45}}
-	require.Equal(t, "the fastest way with baton (baton, 16 sessions) is slower than, with 2.00 times the time of, the best-tuned native replica"+
+	require.Equal(t, "the fastest way with baton (baton, 16 sessions) takes 2.00 times as long as the best-tuned native replica"+
 		" (native, tuned); with its follower it uses 1.00 times the CPU of the former", u.verdict())
 	u.Contestants[1].Runs[0].Seconds = 30.5
 	require.Contains(t, u.verdict(), "is as fast as the best-tuned native replica")
+	onlyDefault := example().CatchUp[0]
+	onlyDefault.Contestants = append(onlyDefault.Contestants[:1], onlyDefault.Contestants[2])
+	require.Equal(t, "the fastest way with baton (baton, 16 sessions) is 2.50 times as fast as the best-tuned native replica (native, defaults),"+
+		" which is the one with defaults; with its follower it uses 0.33 times the CPU of the former", onlyDefault.verdict())
 	u.Contestants = u.Contestants[1:]
 	require.Empty(t, u.verdict())
 }

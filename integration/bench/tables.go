@@ -174,9 +174,13 @@ func (u *CatchUp) verdict() string {
 	if baton == nil || native == nil {
 		return ""
 	}
-	said := fmt.Sprintf("the fastest way with baton (%s) is %s the best-tuned native replica (%s)", baton.Name, compared(native.seconds(), baton.seconds()), native.Name)
-	if d := u.defaults(); d != nil {
-		said += fmt.Sprintf(" and %s the native replica with defaults", compared(d.seconds(), baton.seconds()))
+	d := u.defaults()
+	said := fmt.Sprintf("the fastest way with baton (%s) %s the best-tuned native replica (%s)", baton.Name,
+		compared(native.seconds(), baton.seconds()), native.Name)
+	if d == native {
+		said += ", which is the one with defaults"
+	} else if d != nil {
+		said += fmt.Sprintf(" and %s the one with defaults", compared(d.seconds(), baton.seconds()))
 	}
 	// CPU of baton and of the server that it applies to, beside the server that does both.
 	cpu := func(c *Contestant) float64 {
@@ -184,7 +188,7 @@ func (u *CatchUp) verdict() string {
 	}
 	if cpu(native) > 0 {
 		said += fmt.Sprintf("; with its follower it uses %.2f times the CPU of the former", cpu(baton)/cpu(native))
-		if d := u.defaults(); d != nil && cpu(d) > 0 && d != native {
+		if d != nil && d != native && cpu(d) > 0 {
 			said += fmt.Sprintf(" and %.2f times that of the latter", cpu(baton)/cpu(d))
 		}
 	}
@@ -236,10 +240,10 @@ const noise = 1.03
 func compared(theirs, ours float64) string {
 	switch {
 	case theirs > ours*noise:
-		return fmt.Sprintf("%.2f times as fast as", theirs/ours)
+		return fmt.Sprintf("is %.2f times as fast as", theirs/ours)
 	case ours > theirs*noise:
-		return fmt.Sprintf("slower than, with %.2f times the time of,", ours/theirs)
+		return fmt.Sprintf("takes %.2f times as long as", ours/theirs)
 	default:
-		return "as fast as"
+		return "is as fast as"
 	}
 }
