@@ -86,6 +86,7 @@ func (c *fakeCluster) RelayTransactions(_ context.Context, q admin.RelayQuery) i
 type bench struct {
 	program
 	cluster  *fakeCluster
+	handOver *fakeHandOvers
 	events   *history.Store
 	socket   string
 	out, err bytes.Buffer
@@ -98,7 +99,7 @@ func newBench(t *testing.T) *bench {
 	dir, err := os.MkdirTemp("", "baton")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	b := &bench{socket: filepath.Join(dir, "a.sock"), cluster: &fakeCluster{status: pictures(t)["stopped"]}}
+	b := &bench{socket: filepath.Join(dir, "a.sock"), cluster: &fakeCluster{status: pictures(t)["stopped"]}, handOver: &fakeHandOvers{}}
 	b.program = program{
 		build: admin.Build{Version: "1.2.0", Revision: "abc123", Go: "go1.26", Platform: "linux/amd64"},
 		run: func(_ context.Context, cfg config.Config, file string) error {
@@ -115,7 +116,7 @@ func (b *bench) daemon(t *testing.T) {
 	t.Helper()
 	b.events = history.New(history.Config{Dir: t.TempDir()}, history.Deps{})
 	require.NoError(t, b.events.Open(t.Context()))
-	s := admin.New(admin.Config{Socket: b.socket}, admin.Deps{Cluster: b.cluster, Events: b.events})
+	s := admin.New(admin.Config{Socket: b.socket}, admin.Deps{Cluster: b.cluster, HandOvers: b.handOver, Events: b.events})
 	require.NoError(t, s.Open(t.Context()))
 	t.Cleanup(func() {
 		require.NoError(t, s.Close())

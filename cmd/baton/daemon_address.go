@@ -62,6 +62,20 @@ func (a daemonAddress) complete(cmd *cobra.Command, args []string, _ string) ([]
 	return a.instances(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
 }
 
+// completePausable is complete, and automatic failover.
+func (a daemonAddress) completePausable(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	names, directive := a.complete(cmd, args, word)
+	if len(args) == 0 {
+		names = append(names, automaticFailover)
+	}
+	return names, directive
+}
+
+// completeFlag is complete for the value of a flag.
+func (a daemonAddress) completeFlag(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.instances(cmd.Context()), cobra.ShellCompDirectiveNoFileComp
+}
+
 func (a daemonAddress) instances(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()

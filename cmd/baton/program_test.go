@@ -44,14 +44,24 @@ func TestUsageErrorsExitWith2AndSayWhatToDo(t *testing.T) {
 		"skip db2 --socket x":                 "--gtid GTID",
 		"skip db2 --gtid nonsense --socket x": "--gtid: malformed",
 		"skip db2 --socket x --gtid " + uuid + ":1": "--yes",
-		"relay":                             "dump, ls",
-		"relay dum":                         "did you mean dump?",
-		"relay dump --gtid x --socket x":    "--gtid: malformed",
-		"relay dump -n -1 --socket x":       "a number from 0",
-		"events -n x --socket x":            "invalid argument",
-		"events -n -1 --socket x":           "a number from 0",
-		"version 1":                         `"1"`,
-		"status --config=a --socket=b more": `"more"`,
+		"switchover --socket x":                     "add --yes",
+		"switchover --timeout 0s --yes --socket x":  "--timeout",
+		"switchover --timeout soon --socket x":      "invalid argument",
+		"switchover db2 --socket x":                 `"db2"`,
+		"switchover --allow-loss --socket x":        "unknown flag",
+		"failover --socket x":                       "add --yes",
+		"failover --alow-loss --socket x":           "did you mean --allow-loss?",
+		"rejoin --socket x":                         "was given 0",
+		"rejoin db1 --rewind --socket x":            "add --yes",
+		"switchover":                                "--socket PATH",
+		"relay":                                     "dump, ls",
+		"relay dum":                                 "did you mean dump?",
+		"relay dump --gtid x --socket x":            "--gtid: malformed",
+		"relay dump -n -1 --socket x":               "a number from 0",
+		"events -n x --socket x":                    "invalid argument",
+		"events -n -1 --socket x":                   "a number from 0",
+		"version 1":                                 `"1"`,
+		"status --config=a --socket=b more":         `"more"`,
 	} {
 		require.Equal(t, exitUsage, b.do(t, strings.Fields(line)...), "baton %s\n%s", line, &b.err)
 		require.Contains(t, b.err.String(), wants, "baton "+line)
@@ -64,7 +74,8 @@ func TestEveryVerbWithoutADaemonExitsWith3(t *testing.T) {
 	b := newBench(t)
 	for _, line := range []string{
 		"status", "status --watch", "pause db2", "resume db2", "skip db2 --yes --gtid " + uuid + ":1",
-		"relay ls", "relay dump", "events", "events --follow",
+		"relay ls", "relay dump", "events", "events --follow", "pause failover", "resume failover",
+		"switchover --yes", "switchover --dry-run", "failover --yes", "rejoin db1 --yes",
 	} {
 		require.Equal(t, exitNoDaemon, b.do(t, append(strings.Fields(line), "--socket", b.socket)...), line)
 		require.Contains(t, b.err.String(), b.socket, line)
@@ -255,6 +266,10 @@ func TestCompletion(t *testing.T) {
 	require.Equal(t, exitDone, b.do(t, "__complete", "resume", "--config", file, ""))
 	require.Contains(t, b.out.String(), "db2\ndb3\n", "from the daemon, which knows who leads")
 	require.NotContains(t, b.out.String(), "db1")
+	require.Contains(t, b.out.String(), "failover\n")
+	require.Equal(t, exitDone, b.do(t, "__complete", "switchover", "--config", file, "--to", ""))
+	require.Contains(t, b.out.String(), "db2\ndb3\n")
+	require.NotContains(t, b.out.String(), "failover")
 	require.Equal(t, exitDone, b.do(t, "__complete", "resume", "--config", file, "db2", ""))
 	require.NotContains(t, b.out.String(), "db3")
 	require.Equal(t, exitDone, b.do(t, "__complete", "status", "-o", ""))

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,19 +51,16 @@ func (p *program) skipVerb() *cobra.Command {
 
 // confirmSkip says what will happen and asks.
 func (p *program) confirmSkip(ctx context.Context, client *admin.Client, name string, g gtid.GTID) error {
-	if !p.terminal.interacts {
-		return usage("nobody is at a terminal to confirm this; give --yes")
+	if err := p.mayAsk(); err != nil {
+		return err
 	}
 	status, _, err := client.Status(ctx)
 	if err != nil {
 		return err
 	}
-	in, found := status.Instance(name)
-	if !found {
-		return &admin.Error{
-			Code: admin.NotFound, Message: fmt.Sprintf("there is no instance %s in the cluster %s", name, status.Cluster),
-			Mend: "name one of those in `baton status`",
-		}
+	in, err := known(status, name)
+	if err != nil {
+		return err
 	}
 	out := p.terminal.out
 	fmt.Fprintf(out, "%s (%s) of the cluster %s is %s.\n", name, in.Address, status.Cluster, in.State)
@@ -78,14 +73,5 @@ func (p *program) confirmSkip(ctx context.Context, client *admin.Client, name st
 		table = fmt.Sprintf("what the transaction changes in %s, and anywhere else,", in.FailedTable)
 	}
 	fmt.Fprintf(out, "From then on %s is missing on %s: its data differs from the leader's.\n", table, name)
-	fmt.Fprint(out, "Leave it out? [y/N] ")
-	answer, err := bufio.NewReader(p.terminal.in).ReadString('\n')
-	if err == nil {
-		switch strings.ToLower(strings.TrimSpace(answer)) {
-		case "y", "yes":
-			return nil
-		}
-	}
-	fmt.Fprintln(out, "Nothing was done.")
-	return errQuiet
+	return p.confirm(ctx, "Leave it out?")
 }

@@ -25,16 +25,17 @@ const nameWidth = 20
 func (p *program) statusText(s admin.Status) string {
 	var b strings.Builder
 	p.headline(&b, s)
+	p.verdict(&b, s)
 	b.WriteByte('\n')
 	p.table(&b, s)
 	p.problems(&b, s)
 	b.WriteByte('\n')
-	b.WriteString(fact("durability", durabilityText(s)))
+	b.WriteString(p.durability(s))
 	b.WriteString(fact("source", sourceText(s)))
 	b.WriteString(fact("relay", relayText(s)))
-	b.WriteString(fact("failover", forecastText(s.Forecast)))
-	for _, r := range s.Forecast.Refused {
-		b.WriteString(fact("", fmt.Sprintf("not %s: %s", r.Instance, printable(r.Reason))))
+	p.forecast(&b, s.Forecast)
+	if s.LastHandOver != nil {
+		b.WriteString(fact("hand-over", lastHandOverText(*s.LastHandOver, s.Time)))
 	}
 	return b.String()
 }
@@ -62,7 +63,11 @@ func (p *program) headline(b *strings.Builder, s admin.Status) {
 	if found {
 		fmt.Fprintf(b, "   %s", leader.Address)
 	}
-	fmt.Fprintf(b, "   epoch %d\n", s.Epoch)
+	fmt.Fprintf(b, "   epoch %d", s.Epoch)
+	if s.FailoverPaused {
+		b.WriteString("   " + p.paint(red, "failover PAUSED"))
+	}
+	b.WriteByte('\n')
 }
 
 // column is one of the table.
@@ -196,38 +201,38 @@ func (p *program) problems(b *strings.Builder, s admin.Status) {
 	}
 }
 
-// errantText names errant transactions, as far as they fit into a few lines.
+// errantText names errant transactions.
 func errantText(errant gtid.Set) admin.Text {
+	return admin.Text(fmt.Sprintf("transactions that neither the leader nor the relay has, %d of them: %s", errant.Count(), beginning(errant)))
+}
+
+// beginning is a set as far as it fits into a few lines.
+func beginning(set gtid.Set) string {
 	const most = 200
-	text := errant.String()
+	text := set.String()
 	if len(text) > most {
 		text = text[:most] + "…"
 	}
-	return admin.Text(fmt.Sprintf("transactions that neither the leader nor the relay has, %d of them: %s", errant.Count(), text))
+	return text
+}
+
+// alarm writes what is wrong, its first line coloured.
+func (p *program) alarm(b *strings.Builder, c colour, text string) {
+	b.WriteString(p.paintFirst(c, wrap(printable(text), "! ", "  ", textWidth)))
+}
+
+// paintFirst colours the first of some lines.
+func (p *program) paintFirst(c colour, lines string) string {
+	first, rest, _ := strings.Cut(lines, "\n")
+	return p.paint(c, first) + "\n" + rest
 }
 
 func (p *program) problem(b *strings.Builder, who, state string, text, mend admin.Text) {
 	b.WriteByte('\n')
-	message := wrap(printable(fmt.Sprintf("%s: %s: %s", who, state, text)), "! ", "  ", textWidth)
-	head, rest, _ := strings.Cut(message, "\n")
-	b.WriteString(p.paint(red, head) + "\n" + rest)
+	p.alarm(b, red, fmt.Sprintf("%s: %s: %s", who, state, text))
 	if mend != "" {
 		b.WriteString(wrap(printable(string(mend)), "  to do  ", "         ", textWidth))
 	}
-}
-
-func durabilityText(s admin.Status) string {
-	d := s.Durability
-	text := cmp.Or(string(d.Mode), "unknown")
-	switch d.State {
-	case admin.Protected:
-		text += ": commits wait for the relay"
-	case admin.Unprotected:
-		text += ": commits do NOT wait for the relay"
-	default:
-		return text + ": whether commits wait for the relay is unknown"
-	}
-	return text + since(d.Since, s.Time)
 }
 
 func sourceText(s admin.Status) string {
@@ -261,23 +266,4 @@ func since(t *time.Time, now time.Time) string {
 		return ""
 	}
 	return ", for " + ago(*t, now)
-}
-
-func forecastText(f admin.Forecast) string {
-	if f.Candidate == "" {
-		return "none would happen: " + printable(cmp.Or(string(f.BlockedBy), "no instance could be promoted"))
-	}
-	text := fmt.Sprintf("%s would lead", f.Candidate)
-	switch {
-	case f.WouldLose == nil:
-		text += "; what would be lost is unknown"
-	case *f.WouldLose == 0:
-		text += "; nothing would be lost"
-	default:
-		text += fmt.Sprintf("; %d transactions would be LOST", *f.WouldLose)
-	}
-	if f.BlockedBy != "" {
-		return "none would happen by itself: " + printable(string(f.BlockedBy)) + "; by hand, " + text
-	}
-	return text
 }

@@ -104,7 +104,40 @@ func pictures(t testing.TB) map[string]admin.Status {
 	milliards.Instances[2] = follower(t, "db3", 400*86400, 23_456_789_012, 0)
 	milliards.Instances[1] = follower(t, "db2", 9*86400, 456_789_012, 0)
 
+	silent := healthy(t)
+	silent.Instances[0].State, silent.Instances[0].Since = admin.Unreachable, new(silent.Time.Add(-4*time.Second))
+	silent.LeaderHealth = admin.LeaderHealth{Health: admin.Silent, Reason: "neither probes (i/o timeout) nor the stream had an answer for 4.1s"}
+	silent.Forecast.BlockedBy = "the leader is silent, not known to be dead, and may wake up and acknowledge: hooks.fence is needed to be sure, or durability.mode strict; decide with `baton failover`"
+
+	dying := healthy(t)
+	dying.Instances[0].State, dying.Instances[0].Since = admin.Unreachable, new(dying.Time.Add(-time.Second))
+	dying.LeaderHealth = admin.LeaderHealth{Health: admin.Died, Reason: "its host refuses connections for 1s and the stream broke"}
+	dying.HandOver = &admin.HandOver{Kind: "failover", From: "db1", To: "db2", Step: "drain", Since: dying.Time.Add(-800 * time.Millisecond)}
+	dying.Forecast.Candidates = []admin.Candidate{{Instance: "db2"}, {Instance: "db4", Lacks: 7}}
+
+	suspect := healthy(t)
+	suspect.LeaderHealth = admin.LeaderHealth{Health: admin.Suspect, Reason: "probes fail (i/o timeout) for 1.5s, but the stream goes on: no failover"}
+	suspect.FailoverPaused = true
+	suspect.Forecast.BlockedBy = "automatic failover is paused by an operator: `baton resume failover`"
+	suspect.LastHandOver = &admin.LastHandOver{
+		Kind: "switchover", From: "db2", To: "db1", At: suspect.Time.Add(-76 * time.Hour), Seconds: new(0.9), UnwritableSeconds: new(0.213),
+	}
+
+	unprotected := healthy(t)
+	unprotected.Durability = admin.Durability{Mode: "strict", State: admin.Unprotected, Since: new(unprotected.Time.Add(-95 * time.Second))}
+	unprotected.LeaderHealth.Health = admin.Alive
+	unprotected.Forecast = admin.Forecast{
+		Candidate: "db2", WouldLose: new(int64(1)), Candidates: []admin.Candidate{{Instance: "db2"}},
+		Refused:   []admin.Refusal{{Instance: "db3", Reason: "its promotion is never"}},
+		BlockedBy: "the leader ran unprotected for 1m35s: commits that succeeded since may not be in the relay; decide with `baton failover --allow-loss`",
+	}
+
+	async := healthy(t)
+	async.Durability = admin.Durability{Mode: "async", State: admin.Unprotected, Since: new(async.Time.Add(-95 * time.Second))}
+	async.LeaderHealth = admin.LeaderHealth{Health: admin.Died, Reason: "its host refuses connections for 1s and the stream broke"}
+
 	return map[string]admin.Status{
+		"leader-silent": silent, "failover-under-way": dying, "leader-suspect": suspect, "unprotected": unprotected, "async-due": async,
 		"healthy": healthy(t), "lagging": lagging, "stopped": stopped, "needs-seed": seed, "leader-unreachable": unreachable,
 		"milliards": milliards, "relay-failed": relay, "errant": errant, "five-followers": five, "nothing-known": {Cluster: "shop", Time: five.Time},
 	}
