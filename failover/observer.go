@@ -28,6 +28,12 @@ type Config struct {
 	BatonID uint32
 	// SemiSync tells whether acknowledgements are wanted.
 	SemiSync bool
+	// SemiSyncSettings is how the leader's commits are to wait for them; nil where
+	// that is not compared.
+	SemiSyncSettings *mysql.SemiSyncSettings
+	// Heartbeat has the leader written to, once at a time, while it is writable.
+	// It needs baton's schema; without it nothing is written.
+	Heartbeat bool
 }
 
 // A Relay tells what the relay holds.
@@ -114,6 +120,9 @@ func (o *Observer) start(w *watch) {
 		defer cancel()
 		w.run(ctx)
 	})
+	if o.cfg.Heartbeat {
+		o.running.Go(func() { w.beat(ctx) })
+	}
 }
 
 // SetTargets changes whom to observe: what is known of a target that stays as
@@ -158,6 +167,7 @@ func (o *Observer) SetLeader(name string) {
 	for _, w := range o.watches {
 		// What was told apart by the former leader's set has to be told anew.
 		w.pending = w.pulse
+		w.stopBeat()
 	}
 	o.notify()
 }
@@ -206,12 +216,14 @@ func (o *Observer) Cluster() mysql.Cluster {
 func (o *Observer) look() (View, mysql.Cluster) {
 	o.mu.Lock()
 	v := View{At: time.Now(), Leader: o.leader}
-	c := mysql.Cluster{BatonID: o.cfg.BatonID, SemiSync: o.cfg.SemiSync}
+	c := mysql.Cluster{BatonID: o.cfg.BatonID, SemiSync: o.cfg.SemiSync, SemiSyncSettings: o.cfg.SemiSyncSettings}
 	for _, w := range o.watches {
 		leads := w.target.Name == o.leader
 		v.Instances = append(v.Instances, Instance{
 			Name: w.target.Name, Address: w.target.Address, Leader: leads,
 			Observed: w.observed, Fault: w.fault, Since: w.since, Answered: w.pulse.Read, Facts: w.current(w.pulse),
+			FailingSince: w.failing, RefusedSince: w.refused, RestartedAt: w.restarted,
+			WriteFault: w.writeFault, WriteSince: w.writeSince,
 		})
 		c.Members = append(c.Members, mysql.Member{
 			Name: w.target.Name, Address: w.target.Address, Leader: leads, Facts: w.comparable(leads), Fault: w.fault,

@@ -83,14 +83,20 @@ type observed struct {
 // test ends.
 func observe(t *testing.T, servers ...*mysqltest.Server) observed {
 	t.Helper()
+	return observeAs(t, failover.Config{}, servers...)
+}
+
+// observeAs is observe with further settings.
+func observeAs(t *testing.T, cfg failover.Config, servers ...*mysqltest.Server) observed {
+	t.Helper()
 	var targets []mysql.Target
 	for _, s := range servers {
 		targets = append(targets, targetOf(s))
 	}
 	o := observed{relay: &sets{}, events: &recorder{}}
-	o.Observer = failover.New(failover.Config{
-		Targets: targets, Leader: servers[0].Name, Interval: 50 * time.Millisecond, Timeout: 500 * time.Millisecond, BatonID: 1,
-	}, failover.Deps{Relay: o.relay, Recorder: o.events})
+	cfg.Targets, cfg.Leader, cfg.BatonID = targets, servers[0].Name, 1
+	cfg.Interval, cfg.Timeout = 50*time.Millisecond, 500*time.Millisecond
+	o.Observer = failover.New(cfg, failover.Deps{Relay: o.relay, Recorder: o.events})
 	ended := make(chan error, 1)
 	go func() { ended <- o.Run(context.WithoutCancel(t.Context())) }()
 	t.Cleanup(func() {

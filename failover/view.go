@@ -26,6 +26,21 @@ type Instance struct {
 	Fault *mysql.Fault
 	// Since is when it began to answer, or not to.
 	Since time.Time
+	// FailingSince is when the first question was asked that was not answered since
+	// the last answer; zero while it answers. It is for any Fault: whether that
+	// says that the server is not there, Fault.Down tells.
+	FailingSince time.Time
+	// RefusedSince is when its host began to refuse connections, and has done
+	// nothing else since; zero while it does not.
+	RefusedSince time.Time
+	// RestartedAt is when it was started again while it was observed, by its own
+	// uptime and to about two seconds; zero for never.
+	RestartedAt time.Time
+	// WriteFault is why the leader, though it answers, can't be written to, and
+	// WriteSince since when; nil while it can, while that is not tried (see
+	// Config.Heartbeat), and where it only waits for an acknowledgement.
+	WriteFault *mysql.Fault
+	WriteSince time.Time
 	// Answered is when it last answered; zero for never.
 	Answered time.Time
 	// Facts is the last that it said; nil while it has never answered. The GTID

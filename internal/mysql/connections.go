@@ -45,6 +45,12 @@ func (c Connection) AwaitsAcknowledgement() bool {
 	return strings.HasPrefix(c.State, awaitsAcknowledgement)
 }
 
+// Commits tells whether a commit is under way there, before or at its wait for
+// an acknowledgement; a server that has no room for its binlog says so, too.
+func (c Connection) Commits() bool {
+	return c.AwaitsAcknowledgement() || strings.EqualFold(c.State, awaitsCommit) || strings.EqualFold(c.State, "Waiting for disk space")
+}
+
 // Ended tells whether the connection was killed, though its thread may be there
 // for long.
 func (c Connection) Ended() bool { return c.Command == "Killed" }

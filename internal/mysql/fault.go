@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
+	"strconv"
 	"syscall"
 
 	protocol "github.com/go-mysql-org/go-mysql/mysql"
@@ -36,6 +38,10 @@ const (
 	TLSFailed          FaultKind = "tls-failed"           //
 	ShuttingDown       FaultKind = "shutting-down"        //
 	PrivilegeMissing   FaultKind = "privilege-missing"    // logged in, but not allowed to ask or set this
+	DiskFull           FaultKind = "disk-full"            // the server has no room to write
+	DiskReadOnly       FaultKind = "disk-read-only"       // the server's file system refuses writes
+	DiskFailing        FaultKind = "disk-failing"         // the server's disk gives errors
+	WriteHangs         FaultKind = "write-hangs"          // writes don't come to an end, for another reason than an acknowledgement
 	NotMySQL           FaultKind = "not-mysql"            // another protocol answers
 	Canceled           FaultKind = "canceled"             // baton itself gave the attempt up
 	Other              FaultKind = "other"                // a server's or client's error of another kind
@@ -135,8 +141,36 @@ func classifyCode(code uint16, text string) *Fault {
 		return set(PrivilegeMissing, "grant what baton needs: `baton check` prints the statement")
 	case 3159:
 		return set(TLSFailed, "the server wants TLS (require_secure_transport): set tls.mode to required or stricter")
+	case 1021, 1114, 3675:
+		return set(DiskFull, mendDiskFull)
+	case 1036:
+		return set(DiskReadOnly, mendDisk)
+	case 1026, 1030, 1598:
+		switch osError(text) {
+		case syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG:
+			return set(DiskFull, mendDiskFull)
+		case syscall.EROFS:
+			return set(DiskReadOnly, mendDisk)
+		}
+		return set(DiskFailing, mendDisk)
 	}
 	return f
+}
+
+const (
+	mendDiskFull = "make room on the server's disk; writes go on by themselves"
+	mendDisk     = "look at the server's kernel log and its disk, and hand the leadership over"
+)
+
+// osErrorNumber is how the server's messages give the operating system's.
+var osErrorNumber = regexp.MustCompile(`(?:errno:?|error:?) (\d+)`)
+
+func osError(text string) syscall.Errno {
+	if m := osErrorNumber.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return syscall.Errno(n)
+	}
+	return 0
 }
 
 func classifyTLS(err error) *Fault {

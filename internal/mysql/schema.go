@@ -80,10 +80,17 @@ func WriteHeartbeat(ctx context.Context, conn *sql.Conn, at time.Time) error {
 	return nil
 }
 
-// Unlogged has what a connection writes from now on stay out of the binlog. It
-// is for connections that are used for [WriteHeartbeat] only.
-func Unlogged(ctx context.Context, conn *sql.Conn) error {
-	return set(ctx, conn, "SET SESSION sql_log_bin = 0")
+// Unlogged has what a connection writes from now on stay out of the binlog, and
+// returns the connection's id. It is for connections that are used for
+// [WriteHeartbeat] only. Errors wrap a [*Fault].
+func Unlogged(ctx context.Context, conn *sql.Conn) (id uint64, err error) {
+	if err := set(ctx, conn, "SET SESSION sql_log_bin = 0"); err != nil {
+		return 0, err
+	}
+	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+		return 0, fmt.Errorf("read the connection's id: %w", Classify(err))
+	}
+	return id, nil
 }
 
 // An Epoch says who leads since when.
