@@ -171,13 +171,18 @@ func (z *freezing) endBlockers(ctx context.Context) error {
 // that the statement waits for. Where performance_schema doesn't tell, it is all
 // that do something, or have a transaction open.
 func (z *freezing) blocking(ctx context.Context) (func(Connection) bool, error) {
-	rows, err := namedRows(ctx, z.control, "SELECT DISTINCT t.PROCESSLIST_ID AS id"+
-		" FROM performance_schema.metadata_locks l JOIN performance_schema.threads t ON t.THREAD_ID = l.OWNER_THREAD_ID"+
-		" WHERE l.OBJECT_TYPE IN ('GLOBAL', 'COMMIT') AND l.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID IS NOT NULL")
+	const subject = "see what is in the way: %w"
+	told, err := namedRows(ctx, z.control, "SELECT NAME FROM performance_schema.setup_instruments WHERE NAME = 'wait/lock/metadata/sql/mdl' AND ENABLED = 'YES'")
 	if err != nil {
-		return nil, fmt.Errorf("see what is in the way: %w", Classify(err))
+		return nil, fmt.Errorf(subject, Classify(err))
 	}
-	if len(rows) > 0 {
+	if len(told) > 0 {
+		rows, err := namedRows(ctx, z.control, "SELECT DISTINCT t.PROCESSLIST_ID AS id"+
+			" FROM performance_schema.metadata_locks l JOIN performance_schema.threads t ON t.THREAD_ID = l.OWNER_THREAD_ID"+
+			" WHERE l.OBJECT_TYPE IN ('GLOBAL', 'COMMIT') AND l.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID IS NOT NULL")
+		if err != nil {
+			return nil, fmt.Errorf(subject, Classify(err))
+		}
 		holders := map[uint64]bool{}
 		for _, r := range rows {
 			holders[uint64(r.integer("id"))] = true
