@@ -8,6 +8,7 @@ import (
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/internal/history"
 	"github.com/batondb/baton/internal/logkey"
+	"github.com/batondb/baton/internal/mysql"
 )
 
 // lead has the controller stream from the leader, apply to the others and hand
@@ -53,13 +54,16 @@ func (d *Daemon) begin(ctx context.Context) bool {
 
 // start is where an empty relay begins: at what all followers have in common. A
 // follower that doesn't answer may have nothing; then it is the oldest that the
-// leader can give. false while an instance hasn't been asked or the leader
-// doesn't answer.
+// leader can give. false while an instance hasn't been asked, or the leader
+// doesn't answer or can't be read from: no follower is touched for it then.
 func (d *Daemon) start() (gtid.Set, bool) {
 	for _, in := range d.observer.View().Instances {
 		if !in.Observed || in.Leader && in.Fault != nil {
 			return gtid.Set{}, false
 		}
+	}
+	if d.blocking(d.state.get().Leader) != nil {
+		return gtid.Set{}, false
 	}
 	cluster := d.observer.Cluster()
 	base, ok := cluster.Start()
@@ -76,4 +80,9 @@ func (d *Daemon) start() (gtid.Set, bool) {
 		}
 	}
 	return base, true
+}
+
+// blocking is what forbids replicating from or to an instance; nil for nothing.
+func (d *Daemon) blocking(instance string) *mysql.Finding {
+	return mysql.Blocking(d.observer.Findings(), instance)
 }

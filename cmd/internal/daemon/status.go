@@ -151,6 +151,13 @@ func (d *Daemon) leaderStatus(in failover.Instance) admin.Instance {
 		if i.Error == "" {
 			i.Error = admin.Text(st.Error)
 		}
+		if why := d.blocking(in.Name); in.Fault == nil && why != nil {
+			// It answers, and nothing is asked of it before this is mended.
+			i.State, i.Error, i.Mend = admin.Stopped, admin.Text(why.Message), admin.Text(why.Mend)
+			if why.SQL != "" {
+				i.Mend += admin.Text(": " + why.SQL)
+			}
+		}
 	}
 	i.Since = moment(st.Since)
 	return i
