@@ -140,7 +140,7 @@ func (a *action) finish(ctx context.Context) error {
 		return err
 	}
 	a.writable = time.Now()
-	a.guardedAt, a.reopened = a.writable, a.writable
+	a.reopened = a.writable
 	unwritable := a.writable.Sub(a.heard)
 	a.step("writable", to+" takes writes")
 	l := a.deps.Lease.Leadership()
@@ -183,7 +183,7 @@ func without(names []string, name string) []string {
 func (c *Controller) openLeader(ctx context.Context, name string) error {
 	settings, _ := c.config()
 	if settings.Promise != plan.Async {
-		if err := c.servers.SetUpSemiSync(ctx, name, settings.timeout()); err != nil {
+		if err := c.setUpSemiSync(ctx, name, settings); err != nil {
 			return fmt.Errorf("have its commits wait for the relay: %w", err)
 		}
 	}

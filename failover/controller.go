@@ -96,7 +96,6 @@ type Controller struct {
 
 	// Whoever holds the token owns these.
 	reopened     time.Time // when the leader was last made writable
-	guardedAt    time.Time // when its semi-sync was last put right
 	epochWritten int64     // the epoch that is in baton.epoch
 	suspect      time.Time // since when the leader is suspect; zero when it isn't
 
@@ -144,11 +143,14 @@ func (c *Controller) Begin() error {
 		c.record(history.Warn, history.HandOverUndone, l.Leader,
 			fmt.Sprintf("baton ended in the step %q of a %s; nobody new had been made writable, and %s still leads", h.Step, h.Kind, l.Leader), "")
 	}
+	settings, names := c.config()
+	c.mu.Lock()
+	c.guarded.on = l.WaitsForever && settings.Promise == plan.Strict
+	c.mu.Unlock()
 	c.deps.Observer.SetLeader(l.Leader)
 	if err := c.deps.Stream.Start(l.Leader); err != nil {
 		return fmt.Errorf("stream from %s: %w", l.Leader, err)
 	}
-	_, names := c.config()
 	for _, name := range names {
 		if name != l.Leader {
 			c.deps.Followers.Follow(name)

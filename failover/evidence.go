@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/batondb/baton/failover/plan"
+	"github.com/batondb/baton/internal/history"
 	"github.com/batondb/baton/internal/mysql"
 )
 
@@ -15,7 +16,8 @@ const beats = 3
 type protection struct {
 	on    bool
 	since time.Time
-	acked time.Time // when the leader was last seen to wait for us
+	setUp time.Time // when semi-sync was last set up on the leader
+	acked time.Time // when the leader was last seen to wait for us, or what it sent was acknowledged
 }
 
 // A Forecast is what the controller would do now.
@@ -89,32 +91,60 @@ func (c *Controller) judge(now time.Time, settings Settings, leader Instance, st
 	return plan.Judge(e, plan.Thresholds{Window: settings.Window, Refused: min(settings.Window, 2*settings.Interval)})
 }
 
-// protect follows whether commits on the leader wait for the relay. While the
-// leader isn't heard, what was last seen of it holds: it can tell no client of a
-// commit without having waited, until its time-out is over.
+// protect follows whether commits on the leader wait for the relay.
+//
+// Where the promise isn't strict, a leader that had no acknowledgement for
+// AckTimeout may have told clients of commits that the relay lacks, whether it
+// can be seen or not; once it refuses connections it tells nobody any more. A
+// strict one waits as long as its semi-sync is on, whatever happens to baton.
 func (c *Controller) protect(now time.Time, settings Settings, leader Instance, stream StreamState) protection {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	g := &c.guarded
-	waits := stream.Streaming && stream.Acknowledging
-	if waits {
-		g.acked = now
+	before := g.on
+	// What was read before semi-sync was last set up says nothing about it.
+	answers := leader.Reachable() && leader.Facts != nil && leader.Answered.After(g.setUp)
+	waits := stream.Streaming && stream.Acknowledging && now.Sub(stream.Heard) <= beats*settings.Interval &&
+		(!answers || leader.Facts.SemiSync.SourceActive)
+	alive := now
+	if leader.Fault != nil && leader.Fault.Kind == mysql.Refused {
+		alive = leader.Since
 	}
-	on := g.on
 	switch {
 	case settings.Promise == plan.Async:
-		on = false
+		g.on = false
 	case waits:
-		on = true
-	case settings.Promise == plan.Strict:
-		// Commits wait however long.
-	case leader.Reachable() && now.Sub(g.acked) > settings.AckTimeout:
-		on = false
+		g.on, g.acked = true, now
+	case answers && !leader.Facts.SemiSync.SourceActive:
+		g.on = false
+	case settings.Promise != plan.Strict && alive.Sub(g.acked) >= settings.AckTimeout:
+		g.on = false
 	}
-	if on != g.on {
-		g.on, g.since = on, now
+	if g.on != before {
+		g.since = now
 	}
-	return *g
+	after := *g
+	c.mu.Unlock()
+	if after.on != before {
+		c.tellProtection(settings, leader.Name, after.on)
+	}
+	return after
+}
+
+// tellProtection records that commits began, or ceased, to wait for the relay.
+// Of a strict leader it is remembered: it waits on while no baton runs.
+func (c *Controller) tellProtection(settings Settings, leader string, on bool) {
+	if on {
+		c.record(history.Info, history.Durability, leader, "commits wait until they are in the relay", "")
+	} else {
+		c.record(history.Warn, history.Durability, leader, "commits no longer wait for the relay: what succeeds now may be lost with the leader", "`baton status` shows what is wrong with source, relay or leader")
+	}
+	l := c.deps.Lease.Leadership()
+	if waits := on && settings.Promise == plan.Strict; l.WaitsForever != waits {
+		l.WaitsForever = waits
+		if err := c.deps.Lease.Write(l); err != nil {
+			c.once(history.Durability, leader, err.Error(), "")
+		}
+	}
 }
 
 // candidate is a follower as the plan sees it.

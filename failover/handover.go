@@ -61,6 +61,9 @@ type Leadership struct {
 	Last *Result `json:"last_hand_over,omitempty"`
 	// Deposed are the former leaders that have not been fenced since.
 	Deposed []string `json:"deposed,omitempty"`
+	// WaitsForever tells that the leader's commits wait for the relay however
+	// long: with strict durability also while no baton runs.
+	WaitsForever bool `json:"waits_forever,omitempty"`
 	// FailoverPaused tells that an operator has suspended automatic failovers.
 	FailoverPaused bool `json:"failover_paused,omitempty"`
 }

@@ -39,42 +39,66 @@ func (c *Controller) reconcile(ctx context.Context) {
 	case leader.Facts.SuperReadOnly && leader.Answered.After(c.reopened):
 		// Baton's own fence: the leader has restarted, or a switchover was undone.
 		c.reopen(ctx, l.Leader)
-	case settings.Promise != plan.Async && c.unguarded(leader, settings) && time.Since(c.guardedAt) > guardInterval:
-		c.guard(ctx, l.Leader, settings)
+	case settings.Promise != plan.Async && c.unguarded(leader, settings):
+		c.guard(ctx, l.Leader, settings, stream.Acknowledging)
 	case !leader.Facts.ReadOnly && c.epochWritten < l.Epoch:
 		c.writeEpoch(ctx, l.Leader, l.Epoch)
 	}
 }
 
-// guardInterval is how often an attempt is made to put a leader's semi-sync
-// right: what is known of it may be that old.
-const guardInterval = 35 * time.Second
+// How often an attempt is made to put a leader's semi-sync right: that commits
+// don't wait is seen at once, its settings are read every half a minute.
+const (
+	inactiveInterval = 5 * time.Second
+	settingsInterval = 35 * time.Second
+)
+
+// setUp is when semi-sync was last set up on the leader.
+func (c *Controller) setUp() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.guarded.setUp
+}
+
+// setUpSemiSync has a leader's commits wait for the relay.
+func (c *Controller) setUpSemiSync(ctx context.Context, name string, settings Settings) error {
+	err := c.servers.SetUpSemiSync(ctx, name, settings.timeout())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.guarded.setUp = time.Now()
+	return err
+}
 
 // guard has the leader's commits wait for the relay.
-func (c *Controller) guard(ctx context.Context, name string, settings Settings) {
-	c.guardedAt = time.Now()
-	if err := c.servers.SetUpSemiSync(ctx, name, settings.timeout()); err != nil {
+func (c *Controller) guard(ctx context.Context, name string, settings Settings, acknowledging bool) {
+	if err := c.setUpSemiSync(ctx, name, settings); err != nil {
 		c.once(history.Durability, name, "its commits can't be made to wait for the relay: "+err.Error(), "grant baton's account what `baton check` names")
+		return
+	}
+	c.record(history.Info, history.Durability, name, "its semi-sync is set up as durability.mode says", "")
+	if acknowledging {
 		return
 	}
 	// A stream that was attached before the plugin was there doesn't acknowledge.
 	if err := c.deps.Stream.Start(name); err != nil {
 		c.once(history.Durability, name, err.Error(), "")
-		return
 	}
-	c.record(history.Info, history.Durability, name, "its commits are made to wait for the relay (semi-sync)", "")
 }
 
 // unguarded tells whether the leader's semi-sync isn't as promised.
 func (c *Controller) unguarded(leader Instance, settings Settings) bool {
 	s := leader.Facts.SemiSync
-	if !s.SourceEnabled {
+	since := time.Since(c.setUp())
+	if !s.SourceActive && since > inactiveInterval {
 		return true
 	}
-	if settings.Promise == plan.Strict {
-		return s.SourceTimeout < strictTimeout
+	if since <= settingsInterval {
+		return false
 	}
-	return s.SourceTimeout != settings.AckTimeout
+	if settings.Promise == plan.Strict {
+		return !s.SourceEnabled || s.SourceTimeout < strictTimeout
+	}
+	return !s.SourceEnabled || s.SourceTimeout != settings.AckTimeout
 }
 
 // strictTimeout is at least what a leader waits that waits for ever.
