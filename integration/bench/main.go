@@ -7,7 +7,8 @@
 //
 // Results go to standard output as tables, progress to standard error. With -write they also become docs/benchmarks.md
 // and docs/benchmarks.json. The exit code is 0 when everything was measured, 1 when something failed, 2 for a wrong
-// command line, and 130 after Ctrl-C. No process and no folder stays behind.
+// command line, and 130 after Ctrl-C or another signal. No process and no folder stays behind (after kill -9, no
+// process, and a folder baton-bench-* where it measured).
 package main
 
 import (
@@ -34,7 +35,11 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A reader of the output that goes away ends the run as Ctrl-C does; what is said after that is lost, and no reason
+	// to end before everything is cleaned up.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	context.AfterFunc(ctx, stop) // the next signal ends this process at once
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
