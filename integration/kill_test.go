@@ -57,6 +57,9 @@ func TestKillLoop(t *testing.T) {
 			w.tidy(t)
 			l.forget()
 		}
+		if n%20 == 19 {
+			t.Logf("%d rounds", n+1)
+		}
 	}
 	t.Logf("%d rounds, %d transactions acknowledged, struck: %v", *rounds, w.total.Load(), l.met)
 }

@@ -78,12 +78,22 @@ func (w *workload) stop() {
 	}
 }
 
+// settle ends the load and waits until the leader has done what it was asked before: it goes on with a COMMIT whose
+// client has left.
+func (w *workload) settle(t testing.TB) {
+	t.Helper()
+	w.stop()
+	require.Eventually(t, func() bool {
+		return w.leader.Value(t, "SELECT COUNT(*) FROM performance_schema.processlist WHERE user = 'root' AND host LIKE '127.0.0.1:%'") == "0"
+	}, patience, 5*time.Millisecond, "every client has left the leader")
+}
+
 // write has the load run until n more transactions are acknowledged.
 func (w *workload) write(t testing.TB, n int64) {
 	t.Helper()
 	w.start()
-	defer w.stop()
 	w.await(t, n)
+	w.settle(t)
 }
 
 // await waits until n more transactions are acknowledged.
@@ -110,14 +120,15 @@ func (w *workload) client(ctx context.Context, id int, r *rand.Rand) {
 			w.total.Add(1)
 			continue
 		}
-		conn.Close() // with whatever it has open
+		conn.close() // with whatever it has open
 	}
 	if err == nil {
-		conn.Close()
+		conn.close()
 	}
 }
 
-func (w *workload) connect(ctx context.Context) (*sql.DB, error) {
+// connect returns a connection of its own: what was begun on one that breaks is not gone on with on another.
+func (w *workload) connect(ctx context.Context) (*connection, error) {
 	c, err := mysql.ParseDSN(w.leader.DSN("root", ""))
 	if err != nil {
 		return nil, err
@@ -128,48 +139,54 @@ func (w *workload) connect(ctx context.Context) (*sql.DB, error) {
 		return nil, err
 	}
 	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(1)
-	if err := db.PingContext(ctx); err != nil {
+	conn, err := db.Conn(ctx)
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
-	return db, nil
+	return &connection{conn, db}, nil
+}
+
+type connection struct {
+	*sql.Conn
+	db *sql.DB
+}
+
+func (c *connection) close() {
+	c.Conn.Close() // it may be broken
+	c.db.Close()
 }
 
 // step is one transaction of a client, with its line of the ledger.
-func (w *workload) step(ctx context.Context, db *sql.DB, id int, r *rand.Rand) error {
+func (w *workload) step(ctx context.Context, conn *connection, id int, r *rand.Rand) error {
 	entry := fmt.Sprintf("INSERT INTO shop.ledger VALUES (%d, %d)", id, w.seq[id])
 	what := r.IntN(1000)
 	switch {
 	case what < 15:
-		if _, err := db.ExecContext(ctx, ddl(id, r)); err != nil {
+		if _, err := conn.ExecContext(ctx, ddl(id, r)); err != nil {
 			return err
 		}
-		_, err := db.ExecContext(ctx, entry)
+		_, err := conn.ExecContext(ctx, entry)
 		return err
 	case what < 17 && w.large && id == 0:
-		return transact(ctx, db, entry, large(r)...)
+		return transact(ctx, conn, entry, large(r)...)
 	case what < 30:
-		return transact(ctx, db, entry, fmt.Sprintf("INSERT INTO shop.keyed (n, data) VALUES (%d, REPEAT(RANDOM_BYTES(1024), %d))", r.IntN(100), 100+r.IntN(300)))
+		return transact(ctx, conn, entry, fmt.Sprintf("INSERT INTO shop.keyed (n, data) VALUES (%d, REPEAT(RANDOM_BYTES(1024), %d))", r.IntN(100), 100+r.IntN(300)))
 	case what < 60:
-		return transact(ctx, db, entry, "DELETE FROM shop.keyed ORDER BY id LIMIT 5")
+		return transact(ctx, conn, entry, "DELETE FROM shop.keyed ORDER BY id LIMIT 5")
 	}
-	return transact(ctx, db, entry, small(r)...)
+	return transact(ctx, conn, entry, small(r)...)
 }
 
-// transact is everything in one transaction.
-func transact(ctx context.Context, db *sql.DB, entry string, statements ...string) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	for _, s := range append(statements, entry) {
-		if _, err := tx.ExecContext(ctx, s); err != nil {
-			_ = tx.Rollback()
+// transact is everything in one transaction. (Commit of a sql.Tx knows no context, and would wait for ever where the
+// leader does.)
+func transact(ctx context.Context, conn *connection, entry string, statements ...string) error {
+	for _, s := range append(append([]string{"START TRANSACTION"}, statements...), entry, "COMMIT") {
+		if _, err := conn.ExecContext(ctx, s); err != nil {
 			return err
 		}
 	}
-	return tx.Commit()
+	return nil
 }
 
 // small is some rows, mostly of tables without a key.
@@ -267,7 +284,7 @@ func (w *workload) tidy(t testing.TB) {
 // converged waits until every follower has what the leader has, and compares.
 func converged(t testing.TB, b *baton, w *workload, leader *mysqltest.Server, followers ...*mysqltest.Server) {
 	t.Helper()
-	w.stop()
+	w.settle(t)
 	set := leader.GTIDExecuted(t)
 	for _, f := range followers {
 		mysqltest.WaitGTID(t, f, set, patience)
