@@ -127,7 +127,7 @@ func (s *Server) handsOver() error {
 }
 
 // carryOut answers with the progress of an order. The order goes on when nobody
-// listens any more; it ends with the Server.
+// listens any more; it ends with the daemon.
 func carryOut[T any](s *Server, w http.ResponseWriter, r *http.Request, do func(context.Context, func(failover.StepReport)) (T, error)) error {
 	reports := &reports{news: make(chan struct{}, 1)}
 	var result T
@@ -146,7 +146,7 @@ func carryOut[T any](s *Server, w http.ResponseWriter, r *http.Request, do func(
 		case <-done:
 			ended = true
 		case <-r.Context().Done():
-			if s.base.Err() == nil {
+			if s.ordered.Err() == nil {
 				return nil // nobody is there to be told
 			}
 			<-done // the daemon stops; it is told how far it came
@@ -157,7 +157,7 @@ func carryOut[T any](s *Server, w http.ResponseWriter, r *http.Request, do func(
 			_ = out.send(Progress[T]{Step: &report})
 		}
 	}
-	if errors.Is(err, context.Canceled) && s.base.Err() != nil {
+	if errors.Is(err, context.Canceled) && s.ordered.Err() != nil {
 		err = &Error{
 			Code: Stopping, Message: "the daemon stopped in the middle: " + err.Error(),
 			Mend: "start it again: it finishes or undoes what it began, and `baton status` says who leads",
@@ -181,15 +181,15 @@ func concluded[T any](out lines, result T, err error) error {
 	return err
 }
 
-// beginOrder runs do on a goroutine of its own, which Close waits for, with a
-// context that Close ends. It returns false when the Server is closed.
+// beginOrder runs do on a goroutine of its own, with a context that EndOrders and
+// Close end before they wait for it. It returns false after either.
 func (s *Server) beginOrder(do func(context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.ordered == nil || s.ordered.Err() != nil {
 		return false
 	}
-	s.orders.Go(func() { do(s.base) })
+	s.orders.Go(func() { do(s.ordered) })
 	return true
 }
 

@@ -250,6 +250,23 @@ func TestAStoppingDaemonEndsAHandOverAndWaitsForIt(t *testing.T) {
 	require.ErrorContains(t, gone, "drain db2")
 }
 
+func TestOrdersCanBeEndedBeforeTheServerIsClosed(t *testing.T) {
+	h := handingOver(t)
+	h.halfway = make(chan struct{})
+	s, client := startHandingOver(t, h)
+	_, ended := begin(t, client, h)
+	s.EndOrders()
+	require.Len(t, h.outcome(), 1)
+	_, ok := errors.AsType[*NoDaemonError](<-ended)
+	require.True(t, ok)
+	_, _, err := client.Status(t.Context())
+	require.NoError(t, err, "the rest is answered")
+	_, err = client.Failover(t.Context(), failover.Order{}, nil)
+	_, ok = errors.AsType[*NoDaemonError](err)
+	require.True(t, ok, err)
+	s.EndOrders()
+}
+
 func TestAClosedServerBeginsNothing(t *testing.T) {
 	s, _ := startHandingOver(t, handingOver(t))
 	require.NoError(t, s.Close())

@@ -65,7 +65,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
-	base    context.Context // of what outlives its request; ends with Close
+	ordered context.Context // of hand-overs, which outlive their requests
+	end     context.CancelFunc
 	cancel  context.CancelFunc
 	servers []*http.Server
 	addr    net.Addr // of HTTP
@@ -105,7 +106,8 @@ func (s *Server) Open(ctx context.Context) error {
 	}
 	// Requests end with the Server, not with the context of Open.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.base, s.cancel = base, cancel
+	s.cancel = cancel
+	s.ordered, s.end = context.WithCancel(base)
 	registry := s.registry()
 	s.serve(base, socket, s.socketRoutes(registry))
 	if tcp != nil {
@@ -141,6 +143,18 @@ func (s *Server) HTTPAddr() net.Addr {
 	return s.addr
 }
 
+// EndOrders has hand-overs and rejoins under way told to end, waits for them, and
+// lets none begin any more; everything else is still answered. The daemon calls it
+// before it stops what they work with.
+func (s *Server) EndOrders() {
+	s.mu.Lock()
+	if s.end != nil {
+		s.end()
+	}
+	s.mu.Unlock()
+	s.orders.Wait()
+}
+
 // Close ends streams, has hand-overs under way told to end, lets other answers
 // finish for a few seconds, removes the socket, and waits. Later calls do
 // nothing.
@@ -151,6 +165,9 @@ func (s *Server) Close() error {
 		servers = nil
 	}
 	s.closed = true
+	if s.end != nil {
+		s.end()
+	}
 	s.mu.Unlock()
 	var errs []error
 	if servers != nil {
