@@ -346,10 +346,9 @@ type state struct {
 		State string `json:"state"`
 	} `json:"durability"`
 	Source struct {
-		State        string `json:"state"`
-		Error        string `json:"error"`
-		Mend         string `json:"mend"`
-		Acknowledged int64  `json:"acknowledged"`
+		State string `json:"state"`
+		Error string `json:"error"`
+		Mend  string `json:"mend"`
 	} `json:"source"`
 	Relay struct {
 		Durable  string `json:"durable"`
