@@ -46,10 +46,15 @@ func (a *action) step(name, detail string) {
 func (a *action) write(step Step) error {
 	a.handOver.Step = step
 	l := a.deps.Lease.Leadership()
+	if step == Promote {
+		a.handOver.Unfinished = nil // it is overtaken
+	}
 	h := a.handOver
 	l.HandOver = &h
 	if step == Promote {
 		l.Leader, l.Epoch = h.To, h.Epoch
+		// From now on, whatever becomes of this promotion.
+		l.Deposed = append(without(l.Deposed, h.From), h.From)
 	}
 	if err := a.deps.Lease.Write(l); err != nil {
 		return fmt.Errorf("write down the step %s: %w", step, err)
@@ -60,7 +65,7 @@ func (a *action) write(step Step) error {
 // undo gives a hand-over up whose promotion hasn't begun: the old leader goes on.
 func (a *action) undo(ctx context.Context, cause error) error {
 	l := a.deps.Lease.Leadership()
-	l.HandOver = nil
+	l.HandOver = a.handOver.Unfinished
 	if err := a.deps.Lease.Write(l); err != nil {
 		return errors.Join(cause, fmt.Errorf("undo: %w", err))
 	}
@@ -112,7 +117,8 @@ const (
 	drainPoll     = 5 * time.Millisecond
 	drainPatience = 10 * time.Second // without any progress
 	attachTimeout = 10 * time.Second
-	epochTimeout  = 10 * time.Second
+	openTimeout   = 15 * time.Second
+	epochTimeout  = 3 * time.Second
 )
 
 // promote writes down that the candidate leads and makes it so. There is no way
@@ -136,7 +142,10 @@ func (a *action) finish(ctx context.Context) error {
 	if err := a.deps.Relay.NewSegment(); err != nil {
 		return fmt.Errorf("begin a segment of the new epoch: %w", err)
 	}
-	if err := a.openLeader(ctx, to); err != nil {
+	// An instance that hangs in the middle must not keep the next one from leading.
+	bounded, cancel := context.WithTimeoutCause(ctx, openTimeout, fmt.Errorf("%s was not made writable within %s", to, openTimeout))
+	defer cancel()
+	if err := a.openLeader(bounded, to); err != nil {
 		return err
 	}
 	a.writable = time.Now()
@@ -147,13 +156,20 @@ func (a *action) finish(ctx context.Context) error {
 	done := a.result()
 	l.HandOver, l.Last = nil, &done
 	l.Deposed = without(l.Deposed, to)
-	if !a.retireOldLeader(ctx) {
-		l.Deposed = append(without(l.Deposed, a.handOver.From), a.handOver.From)
+	if a.retireOldLeader(ctx) {
+		l.Deposed = without(l.Deposed, a.handOver.From)
 	}
 	if err := a.deps.Lease.Write(l); err != nil {
 		return fmt.Errorf("write down the end of the hand-over: %w", err)
 	}
-	a.deps.Followers.Follow(a.handOver.From)
+	_, names := a.config()
+	for _, name := range names {
+		// Not the old leader only: there may have been one before it, whose hand-over
+		// was overtaken by its candidate's death.
+		if name != to {
+			a.deps.Followers.Follow(name)
+		}
+	}
 	a.deps.Recorder.Record(history.Event{Kind: history.HandOverDone, Instance: to, GTID: a.handOver.Cut.String(),
 		Message: fmt.Sprintf("%s leads since epoch %d, by a %s from %s; %.3fs without a writable leader", to, a.handOver.Epoch, a.handOver.Kind, a.handOver.From, unwritable.Seconds())})
 	a.writeEpoch(ctx, to, l.Epoch)
@@ -167,7 +183,9 @@ func (a *action) retireOldLeader(ctx context.Context) bool {
 	if a.handOver.Kind != Switchover {
 		return false
 	}
-	err := a.servers.TearDownSemiSync(ctx, a.handOver.From)
+	bounded, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	err := a.servers.TearDownSemiSync(bounded, a.handOver.From)
 	if err != nil {
 		a.step("old leader", "will be fenced before it follows: "+err.Error())
 	}

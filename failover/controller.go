@@ -136,7 +136,7 @@ func (c *Controller) config() (Settings, []string) {
 func (c *Controller) Begin() error {
 	l := c.deps.Lease.Leadership()
 	if h := l.HandOver; h != nil && h.Step != Promote {
-		l.HandOver = nil
+		l.HandOver = h.Unfinished
 		if err := c.deps.Lease.Write(l); err != nil {
 			return fmt.Errorf("undo the %s to epoch %d: %w", h.Kind, h.Epoch, err)
 		}
@@ -201,9 +201,14 @@ func (c *Controller) look(ctx context.Context) {
 	now := time.Now()
 	v, p := c.decide(now)
 	if p.Failover && !now.Before(c.nextAttempt()) {
+		leader := c.deps.Lease.Leadership().Leader
 		_, err := c.failOver(ctx, failoverOrder{reason: v.Reason, automatic: true}, nil)
 		if err != nil && ctx.Err() == nil {
-			c.postpone(now)
+			if c.deps.Lease.Leadership().Leader == leader {
+				// A promotion that was written down is finished by reconcile, and its
+				// candidate failed over from in turn if it is dead: at once.
+				c.postpone(now)
+			}
 			c.record(history.Error, history.HandOverFailed, "", "the failover failed: "+err.Error(), "mend the cause; baton tries again by itself, or decide with `baton failover`")
 		}
 		return

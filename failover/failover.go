@@ -75,7 +75,7 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 	// The cut: what is received after it belongs to no history of ours.
 	c.deps.Stream.Stop()
 	cut := c.deps.Relay.Durable()
-	a := c.newAction(HandOver{Kind: Failover, From: l.Leader, Epoch: l.Epoch + 1, Started: now, Cut: cut, Automatic: o.automatic, Reason: o.reason}, say)
+	a := c.newAction(HandOver{Kind: Failover, From: l.Leader, Epoch: l.Epoch + 1, Started: now, Cut: cut, Automatic: o.automatic, Reason: o.reason, Unfinished: l.HandOver}, say)
 	if !heard.IsZero() {
 		a.heard = heard
 	}
@@ -125,7 +125,9 @@ func (a *action) fence(ctx context.Context, v plan.Verdict, needsHook bool, o fa
 		a.step("fence", fmt.Sprintf("%s doesn't answer (%s); it is fenced before it may follow", a.handOver.From, v.Health))
 		return nil
 	}
-	executed, err := a.servers.Fence(ctx, a.handOver.From, a.step)
+	bounded, cancel := context.WithTimeout(ctx, a.settings.Timeout)
+	defer cancel()
+	executed, err := a.servers.Fence(bounded, a.handOver.From, a.step)
 	if err != nil {
 		return fmt.Errorf("fence %s: %w", a.handOver.From, err)
 	}

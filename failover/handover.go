@@ -49,6 +49,10 @@ type HandOver struct {
 	Automatic bool `json:"automatic"`
 	// Reason is why, in words.
 	Reason string `json:"reason"`
+	// Unfinished is the promotion in the middle of which it began: what it is
+	// handed over from may not have been made writable yet. nil where there was
+	// none.
+	Unfinished *HandOver `json:"unfinished,omitempty"`
 }
 
 // A Leadership is what must be remembered of who leads.

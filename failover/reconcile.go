@@ -62,7 +62,9 @@ func (c *Controller) setUp() time.Time {
 
 // setUpSemiSync has a leader's commits wait for the relay.
 func (c *Controller) setUpSemiSync(ctx context.Context, name string, settings Settings) error {
-	err := c.servers.SetUpSemiSync(ctx, name, settings.timeout())
+	bounded, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	err := c.servers.SetUpSemiSync(bounded, name, settings.timeout())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.guarded.setUp = time.Now()

@@ -46,6 +46,9 @@ func (c *Controller) Switchover(ctx context.Context, o Order, say func(StepRepor
 		return Result{}, err
 	}
 	l := c.deps.Lease.Leadership()
+	if l.HandOver != nil {
+		return Result{}, &Refused{fmt.Sprintf("the promotion of %s is not finished yet", from), "look at `baton status`, and try again when it is"}
+	}
 	a := c.newAction(HandOver{Kind: Switchover, From: from, To: to, Epoch: l.Epoch + 1, Started: time.Now(), Reason: "asked for by an operator"}, say)
 	if o.Timeout > 0 {
 		a.settings.Timeout = o.Timeout
