@@ -134,7 +134,7 @@ func New(cfg Config, deps Deps) *Source {
 		deps.Logger = zap.NewNop()
 	}
 	s := &Source{cfg: cfg.withDefaults(), deps: deps}
-	s.told.leader, s.told.log, s.told.recorder = cfg.Leader, deps.Logger, deps.Recorder
+	s.told.leader, s.told.recorder = cfg.Leader, deps.Recorder
 	s.closing, s.shut = context.WithCancel(context.Background())
 	s.board.enter(Stopped, nil)
 	s.board.update(func(st *Status) { st.SemiSync.Wanted = cfg.SemiSync })
@@ -231,7 +231,7 @@ func (s *Source) failed(ctx context.Context, err error, pauses *backoff.Exponent
 	}
 	s.board.update(func(st *Status) { st.Attempts++ })
 	s.board.enter(state, err)
-	s.told.failed(err, pause)
+	s.told.failed(err)
 	s.deps.Logger.Debug("the stream ended; trying again", zap.Error(err), zap.Duration(logkey.Delay, pause))
 	if stop != nil && stop.Reason == AnonymousTransaction {
 		<-ctx.Done()

@@ -3,21 +3,17 @@ package source
 import (
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/batondb/baton/internal/history"
-	"github.com/batondb/baton/internal/logkey"
-	"go.uber.org/zap"
 )
 
 // passing stands in told.last for a trouble without a Reason.
 const passing Reason = "passing"
 
-// told is what the log and the history were told last, so that a trouble is
+// told is what the history, and by it the log, was told last, so that a trouble is
 // said once and not at each try.
 type told struct {
 	leader   string
-	log      *zap.Logger
 	recorder history.Recorder
 
 	mu    sync.Mutex
@@ -27,7 +23,7 @@ type told struct {
 
 // failed says why there is no stream, unless that was said already. A leader
 // that can't be reached is no news while the cause of a stop isn't mended.
-func (t *told) failed(err error, pause time.Duration) {
+func (t *told) failed(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var stop *Error
@@ -35,8 +31,7 @@ func (t *told) failed(err error, pause time.Duration) {
 		if t.last == "" {
 			t.last = passing
 			t.say(history.Event{Level: history.Warn, Kind: history.SourceLost,
-				Message: "the stream from the leader is interrupted: " + err.Error()},
-				zap.Duration(logkey.Delay, pause))
+				Message: "the stream from the leader is interrupted: " + err.Error()})
 		}
 		return
 	}
@@ -70,24 +65,10 @@ func (t *told) ahead(set string) {
 		Mend:    "find out which followers have them (GTID_SUBTRACT of gtid_executed) before any of them is promoted"})
 }
 
-func (t *told) say(e history.Event, fields ...zap.Field) {
+func (t *told) say(e history.Event) {
+	if t.recorder == nil {
+		return
+	}
 	e.Instance = t.leader
-	fields = append(fields, zap.String(logkey.Instance, e.Instance), zap.String(logkey.Kind, string(e.Kind)))
-	if e.GTID != "" {
-		fields = append(fields, zap.String(logkey.GTIDSet, e.GTID))
-	}
-	if e.Mend != "" {
-		fields = append(fields, zap.String(logkey.Mend, e.Mend))
-	}
-	switch e.Level {
-	case history.Error:
-		t.log.Error(e.Message, fields...)
-	case history.Warn:
-		t.log.Warn(e.Message, fields...)
-	default:
-		t.log.Info(e.Message, fields...)
-	}
-	if t.recorder != nil {
-		t.recorder.Record(e)
-	}
+	t.recorder.Record(e)
 }
