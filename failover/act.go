@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ type action struct {
 	heard    time.Time // when the old leader could last be written to
 	writable time.Time // when the new one could
 	missing  gtid.Set
+	label    string // what clients were told of what the old leader alone has
 }
 
 func (c *Controller) newAction(h HandOver, say func(StepReport)) *action {
@@ -156,6 +158,14 @@ func (a *action) finish(ctx context.Context) error {
 	done := a.result()
 	l.HandOver, l.Last = nil, &done
 	l.Deposed = without(l.Deposed, to)
+	l.Labels = maps.Clone(l.Labels)
+	delete(l.Labels, to)
+	if a.label != "" {
+		if l.Labels == nil {
+			l.Labels = map[string]string{}
+		}
+		l.Labels[a.handOver.From] = a.label
+	}
 	if a.retireOldLeader(ctx) {
 		l.Deposed = without(l.Deposed, a.handOver.From)
 	}
@@ -264,6 +274,13 @@ func (a *action) facts(hook string) HookFacts {
 	to, _ := view.Instance(a.handOver.To)
 	return HookFacts{Hook: hook, Kind: a.handOver.Kind, OldLeader: a.handOver.From, OldAddress: from.Address,
 		NewLeader: a.handOver.To, NewAddress: to.Address, Epoch: a.handOver.Epoch, Reason: a.handOver.Reason}
+}
+
+// tryHooks runs hooks whose failure changes nothing any more.
+func (a *action) tryHooks(ctx context.Context, name string, hooks []Hook) {
+	if err := a.hooks(ctx, name, hooks); err != nil {
+		a.step("hook failed", err.Error())
+	}
 }
 
 // hooks runs hooks, if there are any, and tells so.

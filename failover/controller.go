@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -130,6 +129,11 @@ func (c *Controller) config() (Settings, []string) {
 	return c.settings, c.names
 }
 
+func (c *Controller) promise() plan.Promise {
+	settings, _ := c.config()
+	return settings.Promise
+}
+
 // Begin takes up where the last daemon left off: a hand-over that had not come to
 // its promotion is undone, and the stream and the appliers are started. It waits
 // for nobody.
@@ -178,16 +182,13 @@ func (c *Controller) Run(ctx context.Context) {
 	}
 }
 
-// errUnderWay is returned where a hand-over is under way already.
-var errUnderWay = errors.New("a hand-over is under way already: `baton events --follow` shows it")
-
 // begin takes the token of the one hand-over at a time.
 func (c *Controller) begin() (end func(), err error) {
 	select {
 	case c.acting <- struct{}{}:
 		return func() { <-c.acting }, nil
 	default:
-		return nil, errUnderWay
+		return nil, &Refused{Reason: "a hand-over, or work on the leader, is under way already", Mend: "try again when it is done: `baton events --follow` shows it"}
 	}
 }
 

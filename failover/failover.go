@@ -43,6 +43,19 @@ func (c *Controller) Failover(ctx context.Context, o Order, say func(StepReport)
 	return c.failOver(ctx, failoverOrder{Order: o, reason: "asked for by an operator: " + v.Reason}, say)
 }
 
+// label says what clients were told of transactions that the old leader has and
+// the relay lacks. One that is silent may be shut down in order yet, which
+// acknowledges what waits.
+func label(protected bool, v plan.Verdict, promise plan.Promise) string {
+	switch {
+	case !protected || promise == plan.Async:
+		return "acknowledged and lost"
+	case v.Health == plan.Died:
+		return "never acknowledged"
+	}
+	return "possibly acknowledged"
+}
+
 // choose returns the candidates in the order in which they are tried: the one
 // that was asked for alone.
 func choose(p plan.Plan, to string) ([]string, error) {
@@ -84,6 +97,7 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 		old, _ := c.deps.Observer.View().Instance(l.Leader)
 		a.missing = old.Facts.GTIDExecuted.Subtract(cut)
 	}
+	a.label = label(c.Forecast().Protected, v, c.promise())
 	if err := a.write(Fence); err != nil {
 		return Result{}, errors.Join(err, c.deps.Stream.Start(l.Leader))
 	}
@@ -99,9 +113,7 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 		return Result{}, err
 	}
 	a.receipt()
-	if err := a.hooks(ctx, "after_promote", a.settings.Hooks.AfterPromote); err != nil {
-		a.step("hook failed", err.Error())
-	}
+	a.tryHooks(ctx, "after_promote", a.settings.Hooks.AfterPromote)
 	return a.result(), nil
 }
 

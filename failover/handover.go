@@ -65,6 +65,9 @@ type Leadership struct {
 	Last *Result `json:"last_hand_over,omitempty"`
 	// Deposed are the former leaders that have not been fenced since.
 	Deposed []string `json:"deposed,omitempty"`
+	// Labels say, by the former leader's name, what the clients of transactions
+	// that it alone has were told.
+	Labels map[string]string `json:"labels,omitempty"`
 	// WaitsForever tells that the leader's commits wait for the relay however
 	// long: with strict durability also while no baton runs.
 	WaitsForever bool `json:"waits_forever,omitempty"`

@@ -62,11 +62,8 @@ func (c *Controller) Switchover(ctx context.Context, o Order, say func(StepRepor
 	if err := a.promote(ctx); err != nil {
 		return Result{}, err
 	}
-	for name, hooks := range map[string][]Hook{"after_promote": a.settings.Hooks.AfterPromote, "after_switchover": a.settings.Hooks.AfterSwitchover} {
-		if err := a.hooks(ctx, name, hooks); err != nil {
-			a.step("hook failed", err.Error())
-		}
-	}
+	a.tryHooks(ctx, "after_promote", a.settings.Hooks.AfterPromote)
+	a.tryHooks(ctx, "after_switchover", a.settings.Hooks.AfterSwitchover)
 	return a.result(), nil
 }
 

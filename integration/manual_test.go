@@ -91,7 +91,7 @@ func TestManualNamesWhatOperatorsMeet(t *testing.T) {
 		{"states of an instance", "../cmd/internal/admin/status.go", `(?m)^\t(?:Streaming|CatchingUp|Paused|Stopped|Unreachable|Quarantined|NeedsSeed) += "([a-z-]+)"`, "../docs/operations.md"},
 		{"fields of the status", "../cmd/internal/admin/status.go", `json:"([a-z_]+)"`, "../docs/operations.md"},
 		{"keys of the log", "../internal/logkey/logkey.go", `= "([a-z_]+)"`, "../docs/operations.md"},
-		{"verbs", "../cmd/baton/*.go", `Use: +"(run|check|status|pause|resume|skip|relay|events|version)\b`, "../docs/operations.md"},
+		{"verbs", "../cmd/baton/*.go", `Use: +"(run|check|status|pause|resume|skip|relay|events|version|switchover|failover|rejoin)\b`, "../docs/operations.md"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			manual, err := os.ReadFile(c.manual)

@@ -203,8 +203,11 @@ func (d *Daemon) close() error {
 	}
 	var errs []error
 	end := func(c io.Closer) { errs = append(errs, c.Close()) }
-	d.stream.Stop()
+	if opened {
+		d.admin.EndOrders()
+	}
 	d.cancel()
+	d.stream.Stop()
 	d.work.Wait()
 	if d.observer != nil {
 		end(d.observer)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/batondb/baton/binlog/relay"
 	"github.com/batondb/baton/config"
 	"github.com/batondb/baton/failover"
+	"github.com/batondb/baton/internal/history"
+	"github.com/batondb/baton/internal/logkey"
 	"github.com/batondb/baton/internal/mysql"
 	"go.uber.org/zap"
 )
@@ -36,7 +39,7 @@ type follower struct {
 
 // startFollower starts the applier of an instance. d.mu is held.
 func (d *Daemon) startFollower(t mysql.Target) {
-	f := &follower{target: t, gate: &gate{d: d, name: t.Name}, ended: make(chan struct{})}
+	f := &follower{target: t, gate: &gate{d: d, target: t}, ended: make(chan struct{})}
 	f.applier = applier.New(d.applierConfig(t.Name), applier.Deps{
 		Dial: t.Dial, Relay: relayOf{d.relay}, Gate: f.gate, Recorder: d.history,
 		Logger: d.logger.Named("applier").With(zap.String("instance", t.Name)),
@@ -65,16 +68,23 @@ func (d *Daemon) applierConfig(name string) applier.Config {
 // gate admits an applier to its follower.
 type gate struct {
 	d        *Daemon
-	name     string
+	target   mysql.Target
+	mu       sync.Mutex                // held while the instance is asked and changed
+	kept     string                    // the errant transactions that were kept in files last
 	admitted atomic.Pointer[time.Time] // when the follower was last made ready
 }
 
 // Admit implements [applier.Gate].
 func (g *gate) Admit(ctx context.Context) error {
-	if err := g.d.fenceFirst(ctx, g.name); err != nil {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.d.fenceFirst(ctx, g.target.Name); err != nil {
 		return err
 	}
-	err := g.d.observer.Prepare(ctx, g.name)
+	if err := g.d.finishRewind(ctx, g.target); err != nil {
+		return err
+	}
+	err := g.d.observer.Prepare(ctx, g.target.Name)
 	if err == nil {
 		now := time.Now()
 		g.admitted.Store(&now)
@@ -88,10 +98,34 @@ func (g *gate) Admit(ctx context.Context) error {
 		// Nobody has to mend anything in baton: it tries again soon, not after retryStopped.
 		return unreachable{refusal}
 	}
+	if refusal.State == failover.Quarantined {
+		g.keep(ctx, refusal)
+	}
 	states := map[failover.State]applier.State{
 		failover.Quarantined: applier.Quarantined, failover.NeedsSeed: applier.NeedsSeed, failover.Stopped: applier.Stopped,
 	}
 	return &applier.Blocked{State: states[refusal.State], Reason: refusal.Message, Mend: refusal.Mend}
+}
+
+// keep keeps the errant transactions in files, once for each set of them. g.mu is
+// held.
+func (g *gate) keep(ctx context.Context, refusal *failover.Refusal) {
+	if g.kept == refusal.Message {
+		return
+	}
+	step := func(name, detail string) {
+		g.d.logger.Info(name+": "+detail, zap.String(logkey.Instance, g.target.Name))
+	}
+	errant, err := g.d.keepErrant(ctx, g.target, step)
+	if err != nil {
+		g.d.logger.Warn("the errant transactions could not be kept in files", zap.String(logkey.Instance, g.target.Name), zap.Error(err))
+		return
+	}
+	defer func() { _ = errant.Close() }() // the files stay
+	g.kept = refusal.Message
+	g.d.history.Record(history.Event{Level: history.Warn, Kind: history.InstanceProblem, Instance: g.target.Name, GTID: errant.Set().String(),
+		Message: fmt.Sprintf("its %d errant transactions are kept in %s (%s)", errant.Plan().Transactions, errant.Folder(), g.d.labelOf(g.target.Name)),
+		Mend:    fmt.Sprintf("look at them, then `baton rejoin %s --rewind` undoes them", g.target.Name)})
 }
 
 // unreachable is a refusal that passes by itself, as appliers see it.

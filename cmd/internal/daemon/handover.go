@@ -52,25 +52,6 @@ type handOvers struct {
 	d *Daemon
 }
 
-// Rejoin implements [admin.HandOvers]: the instance is admitted anew, after it was
-// fenced if it has led.
-func (h handOvers) Rejoin(ctx context.Context, instance string, rewind bool, say func(failover.StepReport)) error {
-	h.d.mu.Lock()
-	f, err := h.d.follower(instance)
-	h.d.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if rewind {
-		return &failover.Refused{Reason: "this version of baton can't rewind", Mend: "rebuild the instance from another one"}
-	}
-	if err := f.gate.Admit(ctx); err != nil {
-		return err
-	}
-	f.applier.Resume()
-	return nil
-}
-
 // Follow implements [failover.Followers].
 func (d *Daemon) Follow(instance string) {
 	d.mu.Lock()

@@ -59,6 +59,9 @@ func openStore(dir, cluster string) (*store, error) {
 	return s, nil
 }
 
+// dir is the state directory.
+func (s *store) dir() string { return filepath.Dir(s.path) }
+
 // get returns what is remembered.
 func (s *store) get() memory {
 	s.mu.Lock()
