@@ -37,7 +37,8 @@ func open(t *testing.T, s *mysqltest.Server) *session.Session {
 func pair(t *testing.T, opts ...mysqltest.Option) (leader, follower *mysqltest.Server) {
 	t.Helper()
 	c := mysqltest.StartCluster(t, 1, append([]mysqltest.Option{mysqltest.Relaxed()}, opts...)...)
-	c.Followers[0].MustExec(t, "SET GLOBAL read_only=ON")
+	// As baton makes a follower ready.
+	c.Followers[0].MustExec(t, "SET GLOBAL read_only=ON", "SET GLOBAL log_bin_trust_function_creators=ON")
 	return c.Leader, c.Followers[0]
 }
 

@@ -3,9 +3,9 @@ package mysqltest
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"testing"
+
+	"github.com/batondb/baton/internal/mysql"
 )
 
 // User and Password are the account that baton uses on the servers of a test.
@@ -14,48 +14,16 @@ const (
 	Password = "relay-race"
 )
 
-// Privileges is what baton's account is granted, ON *.*. A server knows only some of them: what a version does not
-// have is left out.
-//
-// The static ones let it run whatever DDL and account statements the leader logged; WITH GRANT OPTION, because a GRANT
-// is replayed too. Rows need none of them: REPLICATION_APPLIER lets BINLOG write any table.
-func Privileges() []string {
-	return []string{
-		// To read the leader and to look at every instance.
-		"REPLICATION SLAVE", "REPLICATION CLIENT", "PROCESS", "SELECT",
-		// To apply, with the session context of each transaction, where read_only is ON.
-		"REPLICATION_APPLIER", "SESSION_VARIABLES_ADMIN", "CONNECTION_ADMIN",
-		// To merge a batch into gtid_purged, set read_only and semi-sync, and persist super_read_only for the next boot.
-		"SYSTEM_VARIABLES_ADMIN", "PERSIST_RO_VARIABLES_ADMIN",
-		// To replay DDL and what else is logged as a statement.
-		"INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "CREATE VIEW", "SHOW VIEW",
-		"CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE", "EVENT", "TRIGGER", "CREATE TABLESPACE", "CREATE TEMPORARY TABLES",
-		"LOCK TABLES", "RELOAD", "CREATE USER", "CREATE ROLE", "DROP ROLE", "ROLE_ADMIN", "XA_RECOVER_ADMIN", "SUPER",
-		// To replay views, routines, triggers and events of other definers, and statements on system accounts; the
-		// second and third replace the first since 8.2.
-		"SET_USER_ID", "SET_ANY_DEFINER", "ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER",
-	}
-}
-
-// GrantStatement is the GRANT of the Privileges to an account on this server.
+// GrantStatement is the GRANT of what baton's account needs on this server, and of no more, to an account.
 func (s *Server) GrantStatement(ctx context.Context, user string) (string, error) {
-	known, err := textRows(ctx, s.db, "SHOW PRIVILEGES")
-	if err != nil {
-		return "", fmt.Errorf("ask %s which privileges it knows: %w", s.Name, err)
+	var version, comment string
+	if err := s.db.QueryRowContext(ctx, "SELECT VERSION(), @@version_comment").Scan(&version, &comment); err != nil {
+		return "", fmt.Errorf("ask %s for its version: %w", s.Name, err)
 	}
-	has := func(privilege string) bool {
-		return slices.ContainsFunc(known, func(row []string) bool { return strings.EqualFold(row[0], privilege) })
-	}
-	var granted []string
-	for _, privilege := range Privileges() {
-		if has(privilege) {
-			granted = append(granted, privilege)
-		}
-	}
-	return fmt.Sprintf("GRANT %s ON *.* TO '%s'@'%%' WITH GRANT OPTION", strings.Join(granted, ", "), user), nil
+	return mysql.Grant(mysql.ParseVersion(version, comment), fmt.Sprintf("'%s'@'%%'", user)), nil
 }
 
-// CreateAccount creates an account with the Privileges, without a trace in the binary log, so that servers on which it
+// CreateAccount creates an account with the privileges that baton's needs, without a trace in the binary log, so that servers on which it
 // is done one by one still have equal GTID sets.
 func (s *Server) CreateAccount(ctx context.Context, user, password string) error {
 	grant, err := s.GrantStatement(ctx, user)
