@@ -5,5 +5,6 @@
 // state at every interval. It promises that an instance that hangs delays
 // nobody else's observation, nor its own being called silent; that what it
 // calls errant is never an artefact of sets that were read at different times;
-// and that observing changes nothing on any server.
+// and that observing changes nothing on any server, but for the heartbeat, which
+// writes to the leader and leaves nothing behind.
 package failover
