@@ -357,7 +357,7 @@ func (c *exported) where(replaced []bool) string {
 			continue
 		}
 		if replaced == nil || replaced[i] || key == nil || slices.Contains(key, d.name) {
-			all = append(all, quoteName(d.name)+" <=> "+d.literal(c.before[i]))
+			all = append(all, d.equals(c.before[i]))
 		}
 	}
 	return strings.Join(all, " AND ")

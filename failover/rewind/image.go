@@ -99,13 +99,19 @@ func parseRows(e binlog.Event, m *replication.TableMapEvent) (rowsEvent, error) 
 		return malformed("its bitmap of columns is cut off")
 	}
 	r.full, r.present = whole, rest[:size]
+	held := 0
 	for i := range bitmaps {
-		r.full = r.full && countBits(rest[i*size:(i+1)*size], r.columns) == r.columns
+		n := countBits(rest[i*size:(i+1)*size], r.columns)
+		r.full = r.full && n == r.columns
+		held += n
+	}
+	if rest = rest[bitmaps*size:]; held == 0 && len(rest) > 0 {
+		return malformed("its rows have no columns")
 	}
 	if !r.full {
 		return r, nil
 	}
-	for rest = rest[bitmaps*size:]; len(rest) > 0; {
+	for len(rest) > 0 {
 		var c rowChange
 		for i := range bitmaps {
 			end, ok := imageEnd(rest, m, nil)

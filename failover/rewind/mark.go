@@ -21,8 +21,6 @@ type Mark struct {
 	Keep   gtid.Set // what gtid_executed is to be
 	Folder string   // where the transactions are kept
 	Undone time.Time
-
-	madeSchema bool // the mark's schema wasn't there before
 }
 
 // ReadMark returns the server's mark; ok is false if there is none. Who decides
@@ -30,8 +28,9 @@ type Mark struct {
 // before [Finish]. Errors wrap a [*mysql.Fault].
 func ReadMark(ctx context.Context, q mysql.Querier) (m Mark, ok bool, err error) {
 	const unknownDatabase, unknownTable = 1049, 1146
-	err = q.QueryRowContext(ctx, "SELECT errant, keep, folder, undone, made_schema FROM "+markTable+" WHERE id = 1").
-		Scan(setText{&m.Errant}, setText{&m.Keep}, &m.Folder, &m.Undone, &m.madeSchema)
+	var undone string // whether a time comes as one depends on the connection
+	err = q.QueryRowContext(ctx, "SELECT errant, keep, folder, CAST(undone AS CHAR) FROM "+markTable+" WHERE id = 1").
+		Scan(setText{&m.Errant}, setText{&m.Keep}, &m.Folder, &undone)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Mark{}, false, nil
 	}
@@ -40,6 +39,9 @@ func ReadMark(ctx context.Context, q mysql.Querier) (m Mark, ok bool, err error)
 			return Mark{}, false, nil
 		}
 		return Mark{}, false, fmt.Errorf("read the mark of a rewind: %w", f)
+	}
+	if m.Undone, err = time.Parse("2006-01-02 15:04:05.999999", undone); err != nil {
+		return Mark{}, false, fmt.Errorf("read the mark of a rewind: %w", err)
 	}
 	return m, true, nil
 }
@@ -93,7 +95,7 @@ func finish(ctx context.Context, deps Deps, db *sql.DB, say Say) (bool, error) {
 		return false, err
 	}
 	say.say(StepClear, "the mark and the tables of the rewind")
-	if err := clearMark(ctx, deps, db, m); err != nil {
+	if err := clearMark(ctx, deps, db); err != nil {
 		return false, err
 	}
 	say.say(StepDone, "gtid_executed is %s", m.Keep)
@@ -123,7 +125,7 @@ func correct(ctx context.Context, deps Deps, db *sql.DB, m Mark, say Say) error 
 }
 
 // clearMark removes what the rewind made, unlogged, and the mark last.
-func clearMark(ctx context.Context, deps Deps, db *sql.DB, m Mark) error {
+func clearMark(ctx context.Context, deps Deps, db *sql.DB) error {
 	if err := mysql.MakeFollower(ctx, db); err != nil {
 		return err
 	}
@@ -136,5 +138,5 @@ func clearMark(ctx context.Context, deps Deps, db *sql.DB, m Mark) error {
 	if err := session.dropLeftovers(); err != nil {
 		return interrupted(ctx, err)
 	}
-	return interrupted(ctx, session.dropMarkTable(m.madeSchema))
+	return interrupted(ctx, session.dropMarkTable())
 }

@@ -32,7 +32,23 @@ func (c column) literal(v any) string {
 	}
 }
 
-// jsonValue is the same for JSON: bytes that are no text are {"hex": "…"}, what
+// equals is the condition that the column holds a value.
+func (c column) equals(v any) string {
+	name := quoteName(c.name)
+	switch v := v.(type) {
+	case []byte:
+		if c.exact() == "HEX(%s)" {
+			return "HEX(" + name + ") = '" + strings.ToUpper(hex.EncodeToString(v)) + "'"
+		}
+	case float32:
+		return name + " = CAST(" + c.literal(v) + " AS FLOAT)"
+	case nil:
+		return name + " IS NULL"
+	}
+	return name + " <=> " + c.literal(v)
+}
+
+// jsonValue is a value of the column for JSON: bytes that are no text are {"hex": "…"}, what
 // the image leaves out {"absent": true},
 // numbers beyond what a reader of JSON keeps exactly, and DECIMAL, are strings.
 func (c column) jsonValue(v any) any {

@@ -94,6 +94,10 @@ func (s *scanner) rows(e binlog.Event) (*tableMap, rowsEvent, error) {
 // each before-image is followed by its after-image. What an image leaves out is
 // absent.
 func (s *scanner) values(e binlog.Event) ([][]any, error) {
+	// go-mysql never ends on rows without columns.
+	if _, _, err := s.rows(e); err != nil {
+		return nil, err
+	}
 	decoded, err := s.decode(e)
 	if err != nil {
 		return nil, err

@@ -99,20 +99,26 @@ func (s *session) binlog(m, rows binlog.Event) error {
 	return s.execute("BINLOG '" + base64.StdEncoding.EncodeToString(append(append([]byte(nil), m...), rows...)) + "'")
 }
 
+// madeSchema is the comment of the mark's table where baton's schema was made
+// for it, which outlasts a rewind that was cut short.
+const madeSchema = "the schema too was made for a rewind"
+
 // makeMarkTable makes the table of the mark, and the schema if need be.
-func (s *session) makeMarkTable() (madeSchema bool, err error) {
+func (s *session) makeMarkTable() error {
 	n, err := s.count("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '" + instance.Schema + "'")
 	if err != nil {
-		return false, err
+		return err
 	}
-	if madeSchema = n == 0; madeSchema {
+	comment := ""
+	if n == 0 {
+		comment = madeSchema
 		if err := s.execute("CREATE DATABASE " + instance.Schema + " DEFAULT CHARACTER SET utf8mb4"); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return madeSchema, s.execute("CREATE TABLE IF NOT EXISTS " + markTable + " (id TINYINT UNSIGNED NOT NULL PRIMARY KEY, " +
-		"errant LONGTEXT NOT NULL, keep LONGTEXT NOT NULL, folder TEXT NOT NULL, undone DATETIME(6) NOT NULL, " +
-		"made_schema BOOLEAN NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
+	return s.execute("CREATE TABLE IF NOT EXISTS " + markTable + " (id TINYINT UNSIGNED NOT NULL PRIMARY KEY, " +
+		"errant LONGTEXT NOT NULL, keep LONGTEXT NOT NULL, folder TEXT NOT NULL, undone DATETIME(6) NOT NULL" +
+		") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='" + comment + "'")
 }
 
 // makeShadow makes a table with t's columns and no keys, so that it can hold the
@@ -178,8 +184,13 @@ func (s *session) dropLeftovers() error {
 }
 
 // dropMarkTable drops the mark's table, with a schema that was made for it.
-func (s *session) dropMarkTable(madeSchema bool) error {
-	if madeSchema {
+func (s *session) dropMarkTable() error {
+	made, err := s.count("SELECT COUNT(*) FROM information_schema.TABLES WHERE CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) = '" + markTable +
+		"' AND TABLE_COMMENT = '" + madeSchema + "'")
+	if err != nil {
+		return err
+	}
+	if made > 0 {
 		return s.execute("DROP DATABASE IF EXISTS " + instance.Schema)
 	}
 	return s.execute("DROP TABLE IF EXISTS " + markTable)

@@ -48,19 +48,18 @@ func (e *Errant) undoIn(ctx context.Context, s *session, say Say) error {
 	if err := u.dropLeftovers(); err != nil {
 		return err
 	}
-	madeSchema, err := u.makeMarkTable()
-	if err != nil {
+	if err := u.makeMarkTable(); err != nil {
 		return err
 	}
 	if err := u.makeShadows(); err != nil {
-		return u.abandon(madeSchema, err)
+		return u.abandon(err)
 	}
 	say.say(StepUndo, "%d rows of %d transactions, newest first", e.plan.Rows, e.plan.Transactions)
 	if err := u.all(ctx); err != nil {
-		return u.abandon(madeSchema, err)
+		return u.abandon(err)
 	}
-	if err := u.mark(madeSchema); err != nil {
-		return u.abandon(madeSchema, err)
+	if err := u.mark(); err != nil {
+		return u.abandon(err)
 	}
 	say.say(StepMark, "%d rows are undone; the mark is committed with them", u.rows)
 	if err := u.execute("COMMIT"); err != nil {
@@ -71,11 +70,11 @@ func (e *Errant) undoIn(ctx context.Context, s *session, say Say) error {
 
 // abandon removes what was made, as far as the connection is still good: it is
 // of no harm, and the next attempt removes it too.
-func (u *undoing) abandon(madeSchema bool, cause error) error {
+func (u *undoing) abandon(cause error) error {
 	if u.execute("ROLLBACK") != nil || u.dropLeftovers() != nil {
 		return cause
 	}
-	_ = u.dropMarkTable(madeSchema)
+	_ = u.dropMarkTable()
 	return cause
 }
 
@@ -250,14 +249,10 @@ func (u *undoing) conflict(m *tableMap, t *table, r *rowsEvent, rows []rowChange
 }
 
 // mark writes the mark into the same transaction.
-func (u *undoing) mark(madeSchema bool) error {
-	made := 0
-	if madeSchema {
-		made = 1
-	}
+func (u *undoing) mark() error {
 	keep := u.errant.executed.Subtract(u.errant.set)
-	err := u.execute(fmt.Sprintf("INSERT INTO %s (id, errant, keep, folder, undone, made_schema) VALUES (1, '%s', '%s', 0x%x, UTC_TIMESTAMP(6), %d)",
-		markTable, u.errant.set, keep, u.errant.folder, made))
+	err := u.execute(fmt.Sprintf("INSERT INTO %s (id, errant, keep, folder, undone) VALUES (1, '%s', '%s', 0x%x, UTC_TIMESTAMP(6))",
+		markTable, u.errant.set, keep, u.errant.folder))
 	if err != nil {
 		return fmt.Errorf("write the mark: %w", err)
 	}
