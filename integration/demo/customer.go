@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sort"
+	"slices"
 	"strings"
 )
 
 // acts is what a writing customer does in turn, each a transaction.
 var acts = []struct {
 	what string
-	do   func(*load, context.Context) error
+	do   func(l *load, ctx context.Context, at int) error
 }{
 	{"place an order", (*load).placeOrder},
 	{"view pages", (*load).viewPages},
@@ -30,9 +30,9 @@ var acts = []struct {
 func anyProduct() int  { return 1 + rand.IntN(products) }
 func anyCustomer() int { return 1 + rand.IntN(customers) }
 
-// in runs statements as one transaction.
-func (l *load) in(ctx context.Context, do func(tx *sql.Tx) error) error {
-	tx, err := l.leader.BeginTx(ctx, nil)
+// in runs statements as one transaction on an instance.
+func (l *load) in(ctx context.Context, at int, do func(tx *sql.Tx) error) error {
+	tx, err := l.instances[at].BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -43,43 +43,78 @@ func (l *load) in(ctx context.Context, do func(tx *sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// placeOrder orders one to four products. What the leader acknowledges is kept, to be looked for everywhere at the end.
-func (l *load) placeOrder(ctx context.Context) error {
-	ordered := map[int]bool{}
+// order is what its customer knows of it. The reference is the customer's own: an answer that was lost can be asked for.
+type order struct {
+	reference string
+	customer  int
+	products  []int // in the order in which all take locks
+	cents     []int // what each of them costs
+	id        int64 // as the leader has numbered it; 0 while the customer doesn't know
+}
+
+// total is what the order costs, as the table has it.
+func (o order) total() string {
+	sum := 0
+	for _, c := range o.cents {
+		sum += c
+	}
+	return money(sum)
+}
+
+// newOrder orders one to four products.
+func (l *load) newOrder() order {
+	o := order{reference: fmt.Sprintf("R%08d", l.references.Add(1)), customer: anyCustomer()}
 	for range 1 + rand.IntN(4) {
-		ordered[anyProduct()] = true
+		if id := anyProduct(); !slices.Contains(o.products, id) {
+			o.products, o.cents = append(o.products, id), append(o.cents, 100+rand.IntN(20_000))
+		}
 	}
-	var bought []int
-	for id := range ordered {
-		bought = append(bought, id)
+	slices.Sort(o.products)
+	return o
+}
+
+// placeOrder places a new order. Where the leader goes away, the customer looks on the next one whether it was placed,
+// and places it again if not. What is acknowledged is kept, to be looked for everywhere at the end.
+func (l *load) placeOrder(ctx context.Context, at int) error {
+	o := l.newOrder()
+	err := l.place(ctx, at, &o)
+	for err != nil {
+		if at, err = l.moveOn(ctx, at, err); err != nil {
+			return err
+		}
+		var there bool
+		if there, err = l.isPlaced(ctx, at, &o); there {
+			l.found.Add(1)
+		} else if err == nil {
+			if err = l.place(ctx, at, &o); err == nil {
+				l.again.Add(1)
+			}
+		}
 	}
-	sort.Ints(bought) // all take locks in the same order
-	var cents int
-	var lines, ids []string
-	price := make([]int, len(bought))
-	for i := range bought {
-		price[i] = 100 + rand.IntN(20_000)
-		cents += price[i]
-		ids = append(ids, fmt.Sprint(bought[i]))
-	}
-	o := order{total: money(cents)}
-	customer := anyCustomer()
-	err := l.in(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, "INSERT INTO orders (customer_id, total, shipping) VALUES (?, ?, JSON_OBJECT('city', ?, 'express', ?))",
-			customer, o.total, pick(colours)+" city", rand.IntN(2) == 0)
+	l.acknowledge(at, o)
+	return nil
+}
+
+// place is one attempt.
+func (l *load) place(ctx context.Context, at int, o *order) error {
+	return l.in(ctx, at, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, "INSERT INTO orders (reference, customer_id, total, shipping) VALUES (?, ?, ?, JSON_OBJECT('city', ?, 'express', ?))",
+			o.reference, o.customer, o.total(), pick(colours)+" city", rand.IntN(2) == 0)
 		if err != nil {
 			return err
 		}
 		if o.id, err = r.LastInsertId(); err != nil {
 			return err
 		}
-		for i, id := range bought {
-			lines = append(lines, fmt.Sprintf("(%d, %d, %d, 1, %s)", o.id, i+1, id, money(price[i])))
+		var lines, ids []string
+		for i, id := range o.products {
+			ids = append(ids, fmt.Sprint(id))
+			lines = append(lines, fmt.Sprintf("(%d, %d, %d, 1, %s)", o.id, i+1, id, money(o.cents[i])))
 		}
 		for _, statement := range []string{
 			"INSERT INTO order_items (order_id, line, product_id, quantity, price) VALUES " + strings.Join(lines, ", "),
 			"UPDATE stock SET on_hand = on_hand - 1 WHERE product_id IN (" + strings.Join(ids, ", ") + ")",
-			fmt.Sprintf("UPDATE customers SET orders = orders + 1 WHERE id = %d", customer),
+			fmt.Sprintf("UPDATE customers SET orders = orders + 1 WHERE id = %d", o.customer),
 		} {
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
 				return err
@@ -87,47 +122,48 @@ func (l *load) placeOrder(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+}
+
+// isPlaced looks for an order whose answer was lost.
+func (l *load) isPlaced(ctx context.Context, at int, o *order) (bool, error) {
+	o.id = 0
+	err := l.instances[at].QueryRowContext(ctx, "SELECT id FROM orders WHERE reference = ?", o.reference).Scan(&o.id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
 	}
-	l.orders.Add(1)
-	l.newest.Store(o.id)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.acknowledged = append(l.acknowledged, o)
-	return nil
+	return err == nil, err
 }
 
 func money(cents int) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
 
 // viewPages writes equal rows into a table without a key, and now and then removes some of them.
-func (l *load) viewPages(ctx context.Context) error {
+func (l *load) viewPages(ctx context.Context, at int) error {
 	product, referrer := 1+rand.IntN(50), pick(referrers)
 	if rand.IntN(25) == 0 {
-		_, err := l.leader.ExecContext(ctx, "DELETE FROM page_views WHERE product_id = ? LIMIT 2", product)
+		_, err := l.instances[at].ExecContext(ctx, "DELETE FROM page_views WHERE product_id = ? LIMIT 2", product)
 		return err
 	}
-	_, err := l.leader.ExecContext(ctx, "INSERT INTO page_views VALUES (?, ?, 9), (?, ?, 9), (?, ?, 10)",
+	_, err := l.instances[at].ExecContext(ctx, "INSERT INTO page_views VALUES (?, ?, 9), (?, ?, 9), (?, ?, 10)",
 		product, referrer, product, referrer, product, referrer)
 	return err
 }
 
-func (l *load) writeReview(ctx context.Context) error {
-	_, err := l.leader.ExecContext(ctx, "INSERT INTO reviews (product_id, customer_id, stars, body) VALUES (?, ?, ?, ?)",
+func (l *load) writeReview(ctx context.Context, at int) error {
+	_, err := l.instances[at].ExecContext(ctx, "INSERT INTO reviews (product_id, customer_id, stars, body) VALUES (?, ?, ?, ?)",
 		anyProduct(), anyCustomer(), 1+rand.IntN(5), "It is "+pick(adjectives)+", and it smells of "+pick(materials)+". 👍")
 	return err
 }
 
 // payOrder changes one key of a JSON document of one of the last orders.
-func (l *load) payOrder(ctx context.Context) error {
+func (l *load) payOrder(ctx context.Context, at int) error {
 	newest := l.newest.Load()
-	_, err := l.leader.ExecContext(ctx, "UPDATE orders SET status = 'paid', shipping = JSON_SET(shipping, '$.parcel', ?) WHERE id = ?",
+	_, err := l.instances[at].ExecContext(ctx, "UPDATE orders SET status = 'paid', shipping = JSON_SET(shipping, '$.parcel', ?) WHERE id = ?",
 		rand.IntN(1_000_000), max(1, newest-int64(rand.IntN(200))))
 	return err
 }
 
-func (l *load) fillCart(ctx context.Context) error {
-	return l.in(ctx, func(tx *sql.Tx) error {
+func (l *load) fillCart(ctx context.Context, at int) error {
+	return l.in(ctx, at, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, "INSERT INTO carts (customer_id) VALUES (?)", anyCustomer())
 		if err != nil {
 			return err
@@ -142,12 +178,12 @@ func (l *load) fillCart(ctx context.Context) error {
 }
 
 // leaveCart removes an older cart; its items go by the foreign key's cascade.
-func (l *load) leaveCart(ctx context.Context) error {
+func (l *load) leaveCart(ctx context.Context, at int) error {
 	var cart sql.NullInt64
-	if err := l.leader.QueryRowContext(ctx, "SELECT MAX(id) FROM carts").Scan(&cart); err != nil {
+	if err := l.instances[at].QueryRowContext(ctx, "SELECT MAX(id) FROM carts").Scan(&cart); err != nil {
 		return err
 	}
-	_, err := l.leader.ExecContext(ctx, "DELETE FROM carts WHERE id = ?", max(1, cart.Int64-int64(rand.IntN(300))))
+	_, err := l.instances[at].ExecContext(ctx, "DELETE FROM carts WHERE id = ?", max(1, cart.Int64-int64(rand.IntN(300))))
 	return err
 }
 

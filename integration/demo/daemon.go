@@ -32,7 +32,7 @@ type daemon struct {
 }
 
 // newDaemon writes the configuration of the cluster into a folder.
-func newDaemon(binary, dir string, c *mysqltest.Cluster) (*daemon, error) {
+func newDaemon(binary, dir string, servers []*mysqltest.Server, leader *mysqltest.Server) (*daemon, error) {
 	d := &daemon{
 		binary: binary, config: filepath.Join(dir, "shop.yaml"), socket: filepath.Join(dir, "baton.sock"), log: filepath.Join(dir, "baton.log"),
 	}
@@ -44,11 +44,11 @@ func newDaemon(binary, dir string, c *mysqltest.Cluster) (*daemon, error) {
 	fmt.Fprintf(&y, "cluster: shop\nstate_dir: %q\n", filepath.Join(dir, "state"))
 	fmt.Fprintf(&y, "mysql: {user: %s, password_file: %q}\n", mysqltest.User, password)
 	y.WriteString("instances:\n")
-	for _, s := range c.Servers() {
+	for _, s := range servers {
 		fmt.Fprintf(&y, "  - {name: %s, address: %q}\n", s.Name, s.Addr())
 	}
-	fmt.Fprintf(&y, "leader: %s\n", c.Leader.Name)
-	fmt.Fprintf(&y, "durability: {mode: balanced, ack_timeout: %s}\n", ackTimeout)
+	fmt.Fprintf(&y, "leader: %s\n", leader.Name)
+	fmt.Fprintf(&y, "failover: {cooldown: %s}\n", cooldown)
 	y.WriteString("relay: {segment_size: 16MiB}\n")
 	fmt.Fprintf(&y, "admin: {socket: %q}\n", d.socket)
 	return d, os.WriteFile(d.config, []byte(y.String()), 0o600)
@@ -57,11 +57,27 @@ func newDaemon(binary, dir string, c *mysqltest.Cluster) (*daemon, error) {
 // check runs `baton check` and returns its last line, which sums up.
 func (d *daemon) check(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, d.binary, "check", "--config", d.config).CombinedOutput()
-	text := strings.TrimSpace(string(out))
 	if err != nil {
-		return "", fmt.Errorf("baton check: %w\n%s", err, text)
+		return "", fmt.Errorf("baton check: %w\n%s", err, out)
 	}
-	return text[strings.LastIndexByte(text, '\n')+1:], nil
+	return lastLine(string(out)), nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// order gives an order by a verb of the binary, as an operator does in a script, and returns what that prints.
+func (d *daemon) order(ctx context.Context, verb string, args ...string) (string, error) {
+	c := exec.CommandContext(ctx, d.binary, append([]string{verb, "--config", d.config, "--yes"}, args...)...)
+	// A Ctrl-C in the terminal is for the demo.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := c.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("baton %s %s: %w\n%s", verb, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return string(out), err
 }
 
 // start starts the process, which gets a process group of its own: a Ctrl-C in the terminal is for the demo, which

@@ -11,33 +11,40 @@ import (
 	"github.com/batondb/baton/integration/mysqltest"
 )
 
-// day is the time in which the shop is open. What happens in it begins at parts of the time asked for, or later, when
-// what came before took longer.
+// happening is something that happens while the shop is open: at a part of the time asked for, or later, when what came
+// before took longer.
+type happening struct {
+	at float64
+	do act
+}
+
+// day is the time in which the shop is open.
 func (d *demo) day(ctx context.Context) error {
+	return d.openFor(ctx, happening{0.12, d.alterTables}, happening{0.25, d.killFollower}, happening{0.5, d.killDaemon},
+		happening{0.6, d.killLeader}, happening{0.7, d.oldLeaderReturns}, happening{0.9, d.switchBack})
+}
+
+// openFor opens the shop, and has things happen.
+func (d *demo) openFor(ctx context.Context, happenings ...happening) error {
 	var err error
-	if d.load, err = newLoad(ctx, d.cluster, d.fail); err != nil {
+	if d.load, err = newLoad(ctx, d.servers, d.fail); err != nil {
 		return fmt.Errorf("open the shop: %w", err)
 	}
 	d.say("the shop is open: %d connections write to the leader, %d read from each follower", writers, readers)
 	d.watch.follow(d.load)
 	opened := time.Now()
-	for _, event := range []struct {
-		at float64 // part of the time asked for
-		do func(context.Context) error
-	}{
-		{0.2, d.alterTables},
-		{0.4, d.killFollower},
-		{0.7, d.killDaemon},
-		{1, func(context.Context) error { return nil }},
-	} {
-		if err := sleep(ctx, time.Until(opened.Add(time.Duration(event.at*float64(d.options.load))))); err != nil {
+	wait := func(part float64) error {
+		return sleep(ctx, time.Until(opened.Add(time.Duration(part*float64(d.options.load)))))
+	}
+	for _, h := range happenings {
+		if err := wait(h.at); err != nil {
 			return err
 		}
-		if err := event.do(ctx); err != nil {
+		if err := h.do(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return wait(1)
 }
 
 // alterTables changes the schema while it is used.
@@ -48,12 +55,12 @@ func (d *demo) alterTables(ctx context.Context) error {
 		"ALTER TABLE shop.orders ADD COLUMN gift_note VARCHAR(200) NOT NULL DEFAULT 'none' AFTER status",
 		"CREATE INDEX by_customer_and_stars ON shop.reviews (customer_id, stars)",
 	} {
-		if _, err := d.cluster.Leader.DB().ExecContext(ctx, statement); err != nil {
+		if _, err := d.leader.DB().ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
 		}
 	}
 	took := time.Since(begun)
-	for _, f := range d.cluster.Followers {
+	for _, f := range d.followers() {
 		if err := d.caughtUp(ctx, f); err != nil {
 			return err
 		}
@@ -64,19 +71,20 @@ func (d *demo) alterTables(ctx context.Context) error {
 
 // killFollower kills a follower, lets it miss something, and starts it again.
 func (d *demo) killFollower(ctx context.Context) error {
-	f := d.cluster.Followers[len(d.cluster.Followers)-1]
+	followers := d.followers()
+	f := followers[len(followers)-1]
 	begun := time.Now()
 	if err := f.Kill9(); err != nil {
 		return err
 	}
-	d.say("kill -9 of %s; the leader and %s go on", f.Name, d.cluster.Followers[0].Name)
+	d.say("kill -9 of %s, a follower; %s and %s go on", f.Name, d.leader.Name, followers[0].Name)
 	if err := sleep(ctx, min(2*time.Second, d.options.load/10)); err != nil {
 		return err
 	}
 	if err := f.Restart(ctx); err != nil {
 		return err
 	}
-	lacks, err := lacking(ctx, d.cluster.Leader, f)
+	lacks, err := lacking(ctx, d.leader, f)
 	if err != nil {
 		return err
 	}
@@ -102,7 +110,7 @@ func (d *demo) killDaemon(ctx context.Context) error {
 	if err := sleep(ctx, min(time.Second, d.options.load/10)); err != nil {
 		return err
 	}
-	waiting, err := number(ctx, d.cluster.Leader, "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_user = '"+shopUser+"' AND processlist_command = 'Query'")
+	waiting, err := number(ctx, d.leader, "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_user = '"+shopUser+"' AND processlist_command = 'Query'")
 	if err != nil {
 		return err
 	}
@@ -140,7 +148,7 @@ func (d *demo) until(ctx context.Context, what string, condition func() bool) er
 // caughtUp waits until a follower has what the leader has now. It takes the time it takes as long as there is progress.
 func (d *demo) caughtUp(ctx context.Context, f *mysqltest.Server) error {
 	const patience = 60 * time.Second
-	wanted, err := executed(ctx, d.cluster.Leader)
+	wanted, err := executed(ctx, d.leader)
 	if err != nil {
 		return err
 	}

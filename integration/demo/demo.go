@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -14,9 +15,12 @@ import (
 )
 
 const (
-	followers = 2
-	// ackTimeout is how long a commit waits for baton before the leader goes on without.
+	instances = 3
+	// ackTimeout is how long a commit waits for baton before the leader goes on without: baton's default.
 	ackTimeout = 10 * time.Second
+	// cooldown is how soon after a hand-over baton may replace another dead leader: short, so that whoever keeps the
+	// demo running can kill one after the other.
+	cooldown = 2 * time.Second
 	// poll is the time between two looks at what is waited for.
 	poll = 50 * time.Millisecond
 )
@@ -33,14 +37,25 @@ type demo struct {
 	*screen
 
 	folder  *folder
-	cluster *mysqltest.Cluster
+	servers []*mysqltest.Server
+	leader  *mysqltest.Server // one of the servers
 	daemon  *daemon
 	load    *load
 	watch   *watch
 	fail    context.CancelCauseFunc
+
+	acts        []act // what it consists of
+	unprotected int64 // commits that went on without baton, on leaders that lead no more
 }
 
-func newDemo(o options, s *screen) *demo { return &demo{options: o, screen: s} }
+// act is a part of the demo.
+type act func(context.Context) error
+
+func newDemo(o options, s *screen) *demo {
+	d := &demo{options: o, screen: s}
+	d.acts = []act{d.startServers, d.startDaemon, d.openShop, d.day, d.prove}
+	return d
+}
 
 // run performs the demo and takes everything away again.
 func (d *demo) run(parent context.Context) error {
@@ -60,9 +75,9 @@ func (d *demo) run(parent context.Context) error {
 }
 
 func (d *demo) perform(ctx context.Context) error {
-	d.print(d.paint(bold, "A shop on one MySQL leader and two followers, replicated by baton"))
-	for _, step := range []func(context.Context) error{d.startServers, d.startDaemon, d.openShop, d.day, d.prove} {
-		if err := step(ctx); err != nil {
+	d.print(d.paint(bold, "A shop on one MySQL leader and two followers, replicated and led by baton"))
+	for _, act := range d.acts {
+		if err := act(ctx); err != nil {
 			return err
 		}
 	}
@@ -93,15 +108,13 @@ func (d *demo) close(inOrder bool) error {
 		}
 		errs = append(errs, d.daemon.end(signal))
 	}
-	if d.cluster != nil {
-		var wg sync.WaitGroup // side by side: each removes a folder of 100 MB
-		failed := make([]error, 1+followers)
-		for i, s := range d.cluster.Servers() {
-			wg.Go(func() { failed[i] = s.Close() })
-		}
-		wg.Wait()
-		errs = append(errs, failed...)
+	var wg sync.WaitGroup // side by side: each removes a folder of 100 MB
+	failed := make([]error, len(d.servers))
+	for i, s := range d.servers {
+		wg.Go(func() { failed[i] = s.Close() })
 	}
+	wg.Wait()
+	errs = append(errs, failed...)
 	if d.folder != nil {
 		errs = append(errs, d.folder.Close())
 	}
@@ -117,24 +130,29 @@ func (d *demo) startServers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.folder, err = newFolder(); err != nil {
+	if d.folder, err = newFolder(d.parent); err != nil {
 		return err
 	}
-	d.say("MySQL %s; starting a leader and %d followers on loopback, fully durable (sync_binlog=1, innodb_flush_log_at_trx_commit=1)",
-		installation.Version, followers)
-	if d.cluster, err = mysqltest.LaunchCluster(ctx, d.folder.path, followers, mysqltest.SemiSyncSource()); err != nil {
-		return err
-	}
-	for _, s := range d.cluster.Servers() {
-		d.say("  %-9s  %s", s.Name, s.Addr())
-	}
-	_, err = d.cluster.Leader.DB().ExecContext(ctx, fmt.Sprintf(
-		"SET GLOBAL rpl_semi_sync_source_timeout = %d; SET GLOBAL rpl_semi_sync_source_enabled = ON", ackTimeout.Milliseconds()))
+	d.say("MySQL %s; starting %d servers on loopback, fully durable (sync_binlog=1, innodb_flush_log_at_trx_commit=1)", installation.Version, instances)
+	cluster, err := mysqltest.LaunchCluster(ctx, d.folder.path, instances-1)
 	if err != nil {
-		return fmt.Errorf("enable semi-sync on the leader: %w", err)
+		return err
 	}
-	d.say("semi-sync is on at the leader: a commit returns when baton has fsynced it (rpl_semi_sync_source_timeout = %s)", ackTimeout)
+	d.servers, d.leader = cluster.Servers(), cluster.Leader
+	for i, s := range d.servers {
+		s.Name = fmt.Sprintf("db%d", i+1) // who leads will change
+		role := "follower"
+		if s == d.leader {
+			role = "leader"
+		}
+		d.say("  %s  %s  %s", s.Name, s.Addr(), role)
+	}
 	return nil
+}
+
+// followers are the servers that don't lead.
+func (d *demo) followers() []*mysqltest.Server {
+	return slices.DeleteFunc(slices.Clone(d.servers), func(s *mysqltest.Server) bool { return s == d.leader })
 }
 
 func (d *demo) startDaemon(ctx context.Context) error {
@@ -142,7 +160,7 @@ func (d *demo) startDaemon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.daemon, err = newDaemon(binary, d.folder.path, d.cluster); err != nil {
+	if d.daemon, err = newDaemon(binary, d.folder.path, d.servers, d.leader); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
 	}
 	summary, err := d.daemon.check(ctx)
@@ -154,19 +172,20 @@ func (d *demo) startDaemon(ctx context.Context) error {
 		return err
 	}
 	d.watch = watchDaemon(ctx, d)
-	if err := d.until(ctx, "baton streams from the leader and feeds both followers", func() bool { return d.watch.healthy() }); err != nil {
+	if err := d.until(ctx, "baton streams from the leader and feeds both followers", d.watch.healthy); err != nil {
 		return err
 	}
-	d.say("baton run: it streams from the leader and feeds both followers, which it has made read_only")
+	d.say("baton run: it streams from db1, has made the others read_only and feeds them; a commit returns when baton has fsynced it:\n"+
+		"it has set semi-sync up (durability balanced, ack_timeout %s). All by default, but failover.cooldown: %s, to be killed again soon", ackTimeout, cooldown)
 	return nil
 }
 
 func (d *demo) openShop(ctx context.Context) error {
 	d.say("creating the shop on the leader: tables, foreign keys, JSON, full-text index, a table without key, an account")
-	if err := stockUp(ctx, d.cluster.Leader.DB()); err != nil {
+	if err := stockUp(ctx, d.leader.DB()); err != nil {
 		return err
 	}
-	for _, f := range d.cluster.Followers {
+	for _, f := range d.followers() {
 		if err := d.caughtUp(ctx, f); err != nil {
 			return err
 		}
@@ -177,11 +196,11 @@ func (d *demo) openShop(ctx context.Context) error {
 
 func (d *demo) sayHowToConnect() {
 	d.print("\nThe servers and the daemon keep running until Ctrl-C. Write to the leader and look at the followers:")
-	client := d.cluster.Leader.Installation.Mysql
+	client := d.leader.Installation.Mysql
 	if client == "" {
 		client = "mysql"
 	}
-	for _, s := range d.cluster.Servers() {
+	for _, s := range d.servers {
 		d.print(fmt.Sprintf("  %s -u root -S %s   # %s", client, s.Socket, s.Name))
 	}
 	for _, verb := range []string{"status --watch", "relay ls", "events --follow"} {

@@ -3,13 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +20,21 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "demo-test-programs-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	programs = dir
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// programs is a folder for what tests build.
+var programs string
 
 // output keeps what is written, and calls act once a text has been. The demo waits meanwhile.
 type output struct {
@@ -49,13 +62,26 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// build makes a program of this module for the test.
-func build(t *testing.T, pkg string) string {
+// baton builds the program to show, once.
+var baton = sync.OnceValues(func() (string, error) { return build("../../cmd/baton") })
+
+// build makes a program of this module.
+func build(pkg string) (string, error) {
+	program := filepath.Join(programs, "program-"+filepath.Base(pkg))
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, pkg).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w: %s", pkg, err, out)
+	}
+	return program, nil
+}
+
+// staged is a demo in a folder of its own, which everything of it goes into.
+func staged(t *testing.T, load time.Duration, out *output) (d *demo, dir string) {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "program")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, pkg).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
+	program, err := baton()
+	require.NoError(t, err)
+	dir = stage(t)
+	return newDemo(options{load: load, baton: program, parent: dir}, newScreen(terminal{out: out})), dir
 }
 
 // stage is a temporary folder that everything of a demo goes into. Its name is short, for sockets are in it.
@@ -64,7 +90,6 @@ func stage(t *testing.T) string {
 	dir, err := os.MkdirTemp("/tmp", "demo-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	t.Setenv("TMPDIR", dir)
 	return dir
 }
 
@@ -102,83 +127,115 @@ func processes(t *testing.T, dir string) map[int]string {
 	return found
 }
 
-func TestAllServersHoldTheSameAtTheEndAndNothingIsLeft(t *testing.T) {
-	dir, out := stage(t), &output{}
-	code := execute(t.Context(), []string{"-seconds", "3", "-baton", build(t, "../../cmd/baton")}, terminal{out: out})
-	require.Equal(t, exitDone, code, out)
+func TestEverythingHappensAllServersHoldTheSameAndNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	out := &output{after: "keep running until Ctrl-C", act: func() { cancel(errInterrupted) }}
+	d, dir := staged(t, 2*time.Second, out)
+	d.keep = true
+	require.Equal(t, exitDone, d.performed(ctx), out)
+	for _, happened := range []string{
+		"ALTER TABLE orders", "db3 had all of them", "transactions acknowledged meanwhile: 0", "commits return",
+		`db[23] leads: cut .* writable \d+\.\d\d s after the kill`, "fenced: read_only=1, .*an order there gets error 1290",
+		"db1 follows db[23]", `db1 leads again: freeze .* writable \d+\.\d\d s\n`, "no order could be placed for",
+		"All three servers hold the same", "acknowledged, each of them once on all servers, and no other; every commit waited",
+		"\nservers, daemon and folders are gone\n$",
+	} {
+		require.Regexp(t, happened, out.String())
+	}
 	require.Len(t, regexp.MustCompile(`(?m)^  \w+ +[\d,]+( +\d+){3}   identical$`).FindAllString(out.String(), -1), 9, out)
-	require.Contains(t, out.String(), "All three servers hold the same")
-	require.Contains(t, out.String(), "all of them on all servers")
 	require.NotContains(t, out.String(), "\x1b", "there is no terminal")
 	require.Empty(t, left(t, dir))
 }
 
 func TestInterruptedItLeavesNothing(t *testing.T) {
-	baton := build(t, "../../cmd/baton")
-	for _, when := range []string{"starting a leader", "kill -9 of baton itself", "keep running until Ctrl-C"} {
+	for _, when := range []string{"starting 3 servers", "kill -9 of db1"} {
 		t.Run(when, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
-			dir, out := stage(t), &output{after: when, act: func() { cancel(errInterrupted) }}
-			code := execute(ctx, []string{"-seconds", "1", "-keep", "-baton", baton}, terminal{out: out})
-			last := "interrupted: servers, daemon and folders are gone\n"
-			if strings.HasPrefix(when, "keep") {
-				require.Equal(t, exitDone, code, out)
-				last = "\nservers, daemon and folders are gone\n"
-			} else {
-				require.Equal(t, exitInterrupted, code, out)
-			}
-			require.True(t, strings.HasSuffix(out.String(), last), out)
+			out := &output{after: when, act: func() { cancel(errInterrupted) }}
+			d, dir := staged(t, time.Second, out)
+			d.acts = []act{d.startServers, d.startDaemon, d.openShop, func(ctx context.Context) error {
+				return d.openFor(ctx, happening{0, d.killLeader})
+			}}
+			require.Equal(t, exitInterrupted, d.performed(ctx), out)
+			require.True(t, strings.HasSuffix(out.String(), "interrupted: servers, daemon and folders are gone\n"), out)
 			require.Empty(t, left(t, dir))
 		})
 	}
 }
 
-func TestADaemonThatEndsFailsTheDemo(t *testing.T) {
-	dir := stage(t)
-	out := &output{after: "the shop is open", act: func() {
-		for pid, command := range processes(t, dir) {
-			if strings.Contains(command, " run --config ") {
-				require.NoError(t, syscall.Kill(pid, syscall.SIGTERM))
+func TestWhatIsWrongIsFoundAndFailsTheDemo(t *testing.T) {
+	t.Parallel()
+	out := &output{}
+	d, dir := staged(t, time.Second/2, out)
+	d.acts = []act{d.startServers, d.startDaemon, d.openShop,
+		func(ctx context.Context) error { return d.openFor(ctx) },
+		func(ctx context.Context) error { return d.findsWrongOrders(ctx) },
+		func(ctx context.Context) error { return d.findsAMissingRow(ctx) },
+		func(ctx context.Context) error {
+			process, _ := d.daemon.current()
+			if err := process.Process.Signal(syscall.SIGTERM); err != nil {
+				return err
 			}
-		}
-	}}
-	code := execute(t.Context(), []string{"-seconds", "60", "-baton", build(t, "../../cmd/baton")}, terminal{out: out})
-	require.Equal(t, exitFailed, code, out)
+			<-ctx.Done()
+			return nil
+		}}
+	require.Equal(t, exitFailed, d.performed(t.Context()), out)
 	require.Contains(t, out.String(), "the demo failed: baton ended: ")
 	require.Contains(t, out.String(), "daemon-started", "the log is shown")
 	require.Empty(t, left(t, dir))
 }
 
-func TestARowThatIsMissingOnAFollowerFailsTheDemo(t *testing.T) {
-	dir := stage(t)
-	var deleted error
-	out := &output{after: "they do, ", act: func() { deleted = deleteOnFollower(dir) }}
-	code := execute(t.Context(), []string{"-seconds", "1", "-baton", build(t, "../../cmd/baton")}, terminal{out: out})
-	require.NoError(t, deleted)
-	require.Equal(t, exitFailed, code, out)
-	require.Regexp(t, `page_views .* DIFFERENT`, out.String())
-	require.Contains(t, out.String(), "the demo failed: the servers differ: table `shop`.`page_views` differs")
-	require.Empty(t, left(t, dir))
-}
-
-func deleteOnFollower(dir string) error {
-	sockets, err := filepath.Glob(filepath.Join(dir, "*", "follower1-*", "mysqld.sock"))
-	if err != nil || len(sockets) != 1 {
-		return fmt.Errorf("find the socket of follower1: %v, %w", sockets, err)
+// findsWrongOrders fails unless an order that is lost, changed, or there without anybody's knowledge is found.
+func (d *demo) findsWrongOrders(ctx context.Context) error {
+	acknowledged := d.load.stop()
+	if len(acknowledged) < 2 {
+		return fmt.Errorf("only %d orders were placed", len(acknowledged))
 	}
-	db, err := sql.Open("mysql", "root@unix("+sockets[0]+")/shop?multiStatements=true")
-	if err != nil {
+	if err := findOrders(ctx, d.leader, acknowledged); err != nil {
 		return err
 	}
-	_, err = db.Exec("SET sql_log_bin = 0; DELETE FROM page_views LIMIT 1")
-	return errors.Join(err, db.Close())
+	lost := append(slices.Clone(acknowledged), order{reference: "R-lost", id: 1 << 40, cents: []int{100}})
+	changed := slices.Clone(acknowledged)
+	changed[0].cents = []int{1}
+	for want, orders := range map[string][]order{
+		`R-lost was acknowledged as no 1099511627776 of 1.00, and [] is there`: lost,
+		"was acknowledged as": changed, "was never acknowledged": acknowledged[1:],
+	} {
+		if err := findOrders(ctx, d.leader, orders); err == nil || !strings.Contains(err.Error(), want) {
+			return fmt.Errorf("not found: %s; but %w", want, err)
+		}
+	}
+	return nil
+}
+
+// findsAMissingRow deletes one on a follower, unlogged, and fails unless the proof fails by it.
+func (d *demo) findsAMissingRow(ctx context.Context) error {
+	f := d.followers()[0]
+	if err := d.caughtUp(ctx, f); err != nil {
+		return err
+	}
+	if err := f.ExecUnlogged(ctx, "DELETE FROM shop.page_views LIMIT 1"); err != nil {
+		return err
+	}
+	if err := d.prove(ctx); err == nil || !strings.Contains(err.Error(), "the servers differ: table `shop`.`page_views` differs") {
+		return fmt.Errorf("the missing row was not found, but: %w", err)
+	}
+	return nil
 }
 
 func TestKilledItLeavesNothing(t *testing.T) {
-	baton, demo := build(t, "../../cmd/baton"), build(t, ".")
+	t.Parallel()
+	program, err := baton()
+	require.NoError(t, err)
+	demo, err := build(".")
+	require.NoError(t, err)
 	dir := stage(t)
-	cmd := exec.CommandContext(t.Context(), demo, "-seconds", "60", "-baton", baton)
+	cmd := exec.CommandContext(t.Context(), demo, "-seconds", "60", "-baton", program)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	out := &output{after: "the shop is open", act: func() { _ = cmd.Process.Kill() }}
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	require.Error(t, cmd.Run(), "it was killed")

@@ -31,8 +31,8 @@ type folder struct {
 // longestFolder is how many bytes its path may have: sockets are in it, whose paths hold 107.
 const longestFolder = 60
 
-func newFolder() (*folder, error) {
-	parent := os.TempDir()
+// newFolder makes one below parent, if that is short enough.
+func newFolder(parent string) (*folder, error) {
 	if len(parent) > longestFolder-len("/baton-demo-1234567890") {
 		parent = "/tmp"
 	}

@@ -1,6 +1,7 @@
 // Command demo shows baton at work, on MySQL servers of its own: a shop takes orders on a leader while its customers
-// search and read on two followers, tables are altered, a follower and the daemon itself are killed, and at the end
-// every table and every acknowledged order is compared on all three.
+// search and read on two followers, tables are altered; a follower, the daemon itself and the leader are killed; a
+// follower is promoted, the old leader comes back, and is handed the leadership again. At the end every table and every
+// acknowledged order is compared on all three.
 //
 // It runs the real binary with a real configuration, and looks at it as any operator can: through the admin socket.
 // The exit code is 0 when all servers hold the same, 1 when they don't or when something failed, 2 for a wrong command
@@ -65,12 +66,14 @@ type options struct {
 	load  time.Duration // how long the shop is open, at least
 	keep  bool          // leave everything running at the end
 	baton string        // the binary
+
+	parent string // folder that everything is made in
 }
 
 func parse(args []string, out io.Writer) (options, error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(out)
-	seconds := flags.Float64("seconds", 18, "how long orders are placed, in seconds; the kills take the time they need")
+	seconds := flags.Float64("seconds", 15, "how long orders are placed, in seconds; the kills take the time they need")
 	keep := flags.Bool("keep", false, "leave servers and daemon running at the end, until Ctrl-C")
 	binary := flags.String("baton", "bin/baton", "the `program` to show; make build makes it")
 	if err := flags.Parse(args); err != nil {
@@ -84,7 +87,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		fmt.Fprintf(out, "-seconds is more than 0 and at most 3600, not %v\n", *seconds)
 		return options{}, errors.New("seconds")
 	}
-	return options{load: time.Duration(*seconds * float64(time.Second)), keep: *keep, baton: *binary}, nil
+	return options{load: time.Duration(*seconds * float64(time.Second)), keep: *keep, baton: *binary, parent: os.TempDir()}, nil
 }
 
 // execute is the demo as a function: it returns the exit code. The cause of ctx's end is errInterrupted.
@@ -95,19 +98,23 @@ func execute(ctx context.Context, args []string, t terminal) int {
 	} else if err != nil {
 		return exitUsage
 	}
-	s := newScreen(t)
-	err = newDemo(opts, s).run(ctx)
+	return newDemo(opts, newScreen(t)).performed(ctx)
+}
+
+// performed runs the demo, says how it ended, and returns the exit code.
+func (d *demo) performed(ctx context.Context) int {
+	err := d.run(ctx)
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errLeft): // whatever else there was
 	case errors.Is(err, errKept):
-		s.print("servers, daemon and folders are gone")
+		d.print("servers, daemon and folders are gone")
 		return exitDone
 	case errors.Is(err, errInterrupted):
-		s.print("interrupted: servers, daemon and folders are gone")
+		d.print("interrupted: servers, daemon and folders are gone")
 		return exitInterrupted
 	}
-	s.print("\n" + t.paint(red, "the demo failed: ") + err.Error())
+	d.print("\n" + d.paint(red, "the demo failed: ") + err.Error())
 	return exitFailed
 }

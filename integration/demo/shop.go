@@ -46,6 +46,7 @@ var schema = []string{
 		FOREIGN KEY (product_id) REFERENCES shop.products (id))`,
 	`CREATE TABLE shop.orders (
 		id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+		reference CHAR(9) NOT NULL UNIQUE,
 		customer_id INT UNSIGNED NOT NULL,
 		status ENUM('placed','paid','shipped') NOT NULL DEFAULT 'placed',
 		total DECIMAL(10,2) NOT NULL,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,10 +15,11 @@ import (
 
 // status is what the demo reads of `baton status -o json`.
 type status struct {
-	Leader     string
-	Durability struct{ State string }
-	Source     struct{ State, Error string }
-	Relay      struct {
+	Leader       string
+	LeaderHealth struct{ Health, Reason string } `json:"leader_health"`
+	Durability   struct{ State string }
+	Source       struct{ State, Error string }
+	Relay        struct {
 		Durable      *gtid.Set
 		Bytes        int64
 		Segments     int
@@ -26,6 +28,19 @@ type status struct {
 		Error        string
 	}
 	Instances []instance
+	Forecast  struct {
+		Candidate string
+		BlockedBy string `json:"blocked_by"`
+	}
+	Last *handOver `json:"last_hand_over"`
+}
+
+// handOver is one that is done.
+type handOver struct {
+	Kind, From, To string
+	At             time.Time
+	Seconds        float64
+	Unwritable     float64 `json:"unwritable_seconds"`
 }
 
 type instance struct {
@@ -51,8 +66,45 @@ func (s *status) instance(name string) instance {
 // protected tells whether commits on the leader wait for the relay.
 func (s *status) protected() bool { return s != nil && s.Durability.State == "protected" }
 
+// event is what the demo reads of `baton events -o json`.
+type event struct {
+	Time                    time.Time
+	Kind, Instance, Message string
+}
+
 // askStatus asks the daemon behind an admin socket, as `baton status` does.
 func askStatus(ctx context.Context, socket string) (*status, error) {
+	var s status
+	err := ask(ctx, socket, "/v1/status", func(answer *json.Decoder) error { return answer.Decode(&s) })
+	if err != nil {
+		return nil, fmt.Errorf("ask baton for its status: %w", err)
+	}
+	return &s, nil
+}
+
+// askEvents asks for what happened since a moment, as `baton events` does.
+func askEvents(ctx context.Context, socket string, since time.Time) ([]event, error) {
+	var events []event
+	err := ask(ctx, socket, "/v1/events?n=200", func(answer *json.Decoder) error {
+		for answer.More() {
+			var e event
+			if err := answer.Decode(&e); err != nil {
+				return err
+			}
+			if e.Time.After(since) {
+				events = append(events, e)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask baton for its events: %w", err)
+	}
+	return events, nil
+}
+
+// ask sends a question to an admin socket and has the answer read.
+func ask(ctx context.Context, socket, path string, read func(*json.Decoder) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	client := http.Client{Transport: &http.Transport{
@@ -61,23 +113,19 @@ func askStatus(ctx context.Context, socket string) (*status, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://baton/v1/status", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://baton"+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask baton for its status: %s", answer.Status)
+		return errors.New(answer.Status)
 	}
-	var s status
-	if err := json.NewDecoder(answer.Body).Decode(&s); err != nil {
-		return nil, fmt.Errorf("read baton's status: %w", err)
-	}
-	return &s, nil
+	return read(json.NewDecoder(answer.Body))
 }
 
 // shortSet is a GTID set with its UUIDs cut to their first letters.

@@ -126,7 +126,34 @@ func (w *watch) healthy() bool {
 			return false
 		}
 	}
-	return len(s.Instances) == 1+followers
+	return len(s.Instances) == instances
+}
+
+// replaceable tells whether everything is so that a leader which dies is replaced without an operator.
+func (w *watch) replaceable() bool {
+	s := w.status()
+	return w.healthy() && s != nil && s.Forecast.Candidate != "" && s.Forecast.BlockedBy == ""
+}
+
+// follows tells whether an instance follows.
+func (w *watch) follows(name string) bool {
+	i := w.status().instance(name)
+	return i.Role == "follower" && (i.State == "streaming" || i.State == "catching-up")
+}
+
+// closeBehind tells whether an instance has all but the newest transactions.
+func (w *watch) closeBehind(name string) bool {
+	i := w.status().instance(name)
+	return w.follows(name) && i.Behind != nil && *i.Behind < 50
+}
+
+// errant is how many transactions keep an instance in quarantine.
+func (w *watch) errant(name string) int64 {
+	i := w.status().instance(name)
+	if i.State != "quarantined" || i.Errant == nil {
+		return 0
+	}
+	return i.Errant.Count()
 }
 
 // stuck is the error of a follower that waits for an operator.
@@ -145,8 +172,8 @@ func (w *watch) troubles() string {
 	if s == nil {
 		return "the daemon doesn't answer"
 	}
-	said := []string{fmt.Sprintf("source %s, commits %s", s.Source.State, s.Durability.State)}
-	for _, e := range []string{s.Source.Error, s.Relay.Error} {
+	said := []string{fmt.Sprintf("%s leads and is %s, source %s, commits %s", s.Leader, s.LeaderHealth.Health, s.Source.State, s.Durability.State)}
+	for _, e := range []string{s.LeaderHealth.Reason, s.Forecast.BlockedBy, s.Source.Error, s.Relay.Error} {
 		if e != "" {
 			said = append(said, e)
 		}
@@ -183,14 +210,17 @@ func (w *watch) picture() (lines []string, line string) {
 	if w.last == nil {
 		return append(lines, "  "+d.paint(red, "baton is down: commits wait")), begin + "  baton is down: commits wait"
 	}
-	protection := d.paint(green, "each commit waits for the relay's fsync")
-	if !w.last.protected() {
-		protection = d.paint(red, "commits don't wait for the relay")
+	protection := d.paint(green, w.last.Leader+" leads, each commit waits for the relay's fsync")
+	switch health := w.last.LeaderHealth.Health; {
+	case health != "alive":
+		protection = d.paint(red, fmt.Sprintf("%s leads and is %s", w.last.Leader, health))
+	case !w.last.protected():
+		protection = d.paint(red, w.last.Leader+" leads, commits don't wait for the relay")
 	}
 	relay := w.last.Relay
 	lines = append(lines, fmt.Sprintf("  %-11s%s   %s in %s   durable %s", "relay", protection,
 		humanize.IBytes(uint64(relay.Bytes)), english.Plural(relay.Segments, "segment", ""), shortSet(relay.Durable)))
-	line = fmt.Sprintf("%s  relay %s  %s", begin, humanize.IBytes(uint64(relay.Bytes)), w.last.Durability.State)
+	line = fmt.Sprintf("%s  %s leads, %s, %s  relay %s", begin, w.last.Leader, w.last.LeaderHealth.Health, w.last.Durability.State, humanize.IBytes(uint64(relay.Bytes)))
 	for _, i := range w.last.Instances {
 		if i.Role == "leader" {
 			continue
