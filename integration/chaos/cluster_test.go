@@ -300,3 +300,13 @@ func until(most time.Duration, done func() bool) bool {
 	}
 	return false
 }
+
+// clear removes all that is on the disk.
+func (d disk) clear(t testing.TB) {
+	t.Helper()
+	entries, err := os.ReadDir(d.path)
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.NoError(t, os.RemoveAll(filepath.Join(d.path, e.Name())))
+	}
+}

@@ -80,7 +80,7 @@ func (c *cluster) oneRound(t *testing.T, r *rand.Rand, load *clients, report *re
 	load.stop()
 	sound, quarantined := c.split(status)
 	load.verify(sound...)
-	load.oneLeads(x.began, int(c.daemon.leadership().Epoch - x.epoch))
+	load.oneLeads(x.began, int(c.daemon.leadership().Epoch-x.epoch))
 	c.daemon.sound()
 	if t.Failed() {
 		for _, e := range c.daemon.events(x.began) {
