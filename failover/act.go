@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/failover/plan"
 	"github.com/batondb/baton/internal/history"
 )
@@ -19,15 +18,13 @@ type action struct {
 	settings Settings
 	handOver HandOver
 	say      func(StepReport)
-	heard    time.Time // when the old leader could last be written to
-	writable time.Time // when the new one could
-	missing  gtid.Set
-	label    string // what clients were told of what the old leader alone has
+	writable time.Time // when the new leader could be written to
+	sealed   bool      // the old leader was frozen or fenced by this hand-over
 }
 
 func (c *Controller) newAction(h HandOver, say func(StepReport)) *action {
 	settings, _ := c.config()
-	return &action{Controller: c, settings: settings, handOver: h, say: say, heard: h.Started}
+	return &action{Controller: c, settings: settings, handOver: h, say: say}
 }
 
 // step tells of a step, to whoever waits for the hand-over and to the history.
@@ -47,39 +44,42 @@ func (a *action) step(name, detail string) {
 // step is done before.
 func (a *action) write(step Step) error {
 	a.handOver.Step = step
-	l := a.deps.Lease.Leadership()
 	if step == Promote {
 		a.handOver.Unfinished = nil // it is overtaken
 	}
 	h := a.handOver
-	l.HandOver = &h
-	if step == Promote {
-		l.Leader, l.Epoch = h.To, h.Epoch
-		// From now on, whatever becomes of this promotion.
-		l.Deposed = append(without(l.Deposed, h.From), h.From)
-	}
-	if err := a.deps.Lease.Write(l); err != nil {
+	err := a.deps.Lease.Update(func(l *Leadership) {
+		l.HandOver = &h
+		if step == Promote {
+			l.Leader, l.Epoch = h.To, h.Epoch
+			// From now on, whatever becomes of this promotion.
+			l.Deposed = append(without(l.Deposed, h.From), h.From)
+		}
+	})
+	if err != nil {
 		return fmt.Errorf("write down the step %s: %w", step, err)
 	}
 	return nil
 }
 
 // undo gives a hand-over up whose promotion hasn't begun: the old leader goes on.
+// Where that can't be written down, reconcile tries again.
 func (a *action) undo(ctx context.Context, cause error) error {
-	l := a.deps.Lease.Leadership()
-	l.HandOver = a.handOver.Unfinished
-	if err := a.deps.Lease.Write(l); err != nil {
-		return errors.Join(cause, fmt.Errorf("undo: %w", err))
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), openTimeout)
+	defer cancel()
+	from := a.handOver.From
+	err := a.deps.Lease.Update(func(l *Leadership) { l.HandOver = a.handOver.Unfinished })
+	if a.sealed {
+		if openErr := a.openLeader(bounded, from); openErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s is still read-only, until it can be streamed from: %w", from, openErr))
+		}
+	} else {
+		err = errors.Join(err, a.deps.Stream.Start(from))
 	}
-	err := a.deps.Stream.Start(a.handOver.From)
-	if a.handOver.Kind == Switchover {
-		// Without the stream its commits would wait in vain.
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.settings.Timeout)
-		defer cancel()
-		err = errors.Join(err, a.servers.Unfreeze(bounded, a.handOver.From))
+	if a.handOver.To != "" {
+		a.deps.Followers.Follow(a.handOver.To)
 	}
-	a.record(history.Warn, history.HandOverUndone, a.handOver.From,
-		fmt.Sprintf("the %s was undone: %v; %s still leads", a.handOver.Kind, cause, a.handOver.From), "")
+	a.once(history.HandOverUndone, from, fmt.Sprintf("the %s was undone: %v; %s leads on", a.handOver.Kind, cause, from), "")
 	return errors.Join(cause, err)
 }
 
@@ -123,12 +123,34 @@ const (
 	epochTimeout  = 3 * time.Second
 )
 
+// ready makes the candidate fit to lead, as far as that can be undone: nothing is
+// applied to it any more, it waits for acknowledgements, and the relay can take
+// what it writes.
+func (a *action) ready(ctx context.Context) error {
+	to := a.handOver.To
+	a.deps.Stream.Stop()
+	if err := a.deps.Relay.Discard(); err != nil {
+		return fmt.Errorf("prepare the relay: %w", err)
+	}
+	if err := a.deps.Relay.NewSegment(); err != nil {
+		return fmt.Errorf("begin a segment of the new epoch: %w", err)
+	}
+	a.deps.Followers.Retire(to)
+	if a.settings.Promise != plan.Async {
+		if err := a.setUpSemiSync(ctx, to, a.settings); err != nil {
+			a.deps.Followers.Follow(to)
+			return fmt.Errorf("have the commits of %s wait for the relay: %w", to, err)
+		}
+	}
+	return nil
+}
+
 // promote writes down that the candidate leads and makes it so. There is no way
 // back after it: what fails is tried again, by reconcile, or the candidate is
 // handed over from in turn.
 func (a *action) promote(ctx context.Context) error {
 	if err := a.write(Promote); err != nil {
-		return err
+		return a.undo(ctx, err)
 	}
 	a.step("promote", fmt.Sprintf("%s leads, in epoch %d", a.handOver.To, a.handOver.Epoch))
 	return a.finish(ctx)
@@ -136,14 +158,13 @@ func (a *action) promote(ctx context.Context) error {
 
 // finish does what follows from a promotion that is written down. All of it may
 // be done again.
-func (a *action) finish(ctx context.Context) error {
+func (a *action) finish(ctx context.Context) (err error) {
 	to := a.handOver.To
+	// Not the old leader only: there may have been one before it, whose hand-over
+	// was overtaken by its candidate's death.
+	defer a.followAllBut(to)
 	a.deps.Followers.Retire(to)
 	a.deps.Observer.SetLeader(to)
-	a.deps.Stream.Stop()
-	if err := a.deps.Relay.NewSegment(); err != nil {
-		return fmt.Errorf("begin a segment of the new epoch: %w", err)
-	}
 	// An instance that hangs in the middle must not keep the next one from leading.
 	bounded, cancel := context.WithTimeoutCause(ctx, openTimeout, fmt.Errorf("%s was not made writable within %s", to, openTimeout))
 	defer cancel()
@@ -151,39 +172,53 @@ func (a *action) finish(ctx context.Context) error {
 		return err
 	}
 	a.writable = time.Now()
-	a.reopened = a.writable
-	unwritable := a.writable.Sub(a.heard)
+	a.setOpened(a.writable)
 	a.step("writable", to+" takes writes")
-	l := a.deps.Lease.Leadership()
-	done := a.result()
-	l.HandOver, l.Last = nil, &done
-	l.Deposed = without(l.Deposed, to)
-	l.Labels = maps.Clone(l.Labels)
-	delete(l.Labels, to)
-	if a.label != "" {
-		if l.Labels == nil {
-			l.Labels = map[string]string{}
+	fenced := a.retireOldLeader(ctx)
+	a.receipt()
+	a.tryHooks(ctx, "after_promote", a.settings.Hooks.AfterPromote)
+	if a.handOver.Kind == Switchover {
+		a.tryHooks(ctx, "after_switchover", a.settings.Hooks.AfterSwitchover)
+	}
+	if err := a.complete(fenced); err != nil {
+		return err
+	}
+	a.writeEpoch(ctx, to, a.handOver.Epoch)
+	return nil
+}
+
+// complete writes down that the hand-over is done.
+func (a *action) complete(fenced bool) error {
+	h, done := a.handOver, a.result()
+	err := a.deps.Lease.Update(func(l *Leadership) {
+		l.HandOver, l.Last = nil, &done
+		l.Deposed = without(l.Deposed, h.To)
+		if fenced {
+			l.Deposed = without(l.Deposed, h.From)
 		}
-		l.Labels[a.handOver.From] = a.label
-	}
-	if a.retireOldLeader(ctx) {
-		l.Deposed = without(l.Deposed, a.handOver.From)
-	}
-	if err := a.deps.Lease.Write(l); err != nil {
+		labels := map[string]string{}
+		maps.Copy(labels, l.Labels)
+		delete(labels, h.To)
+		if h.Label != "" {
+			labels[h.From] = h.Label
+		}
+		l.Labels = labels
+	})
+	if err != nil {
 		return fmt.Errorf("write down the end of the hand-over: %w", err)
 	}
-	_, names := a.config()
+	a.deps.Recorder.Record(history.Event{Kind: history.HandOverDone, Instance: h.To, GTID: h.Cut.String(),
+		Message: fmt.Sprintf("%s leads since epoch %d, by a %s from %s; %.3fs without a writable leader", h.To, h.Epoch, h.Kind, h.From, done.UnwritableSeconds)})
+	return nil
+}
+
+func (c *Controller) followAllBut(leader string) {
+	_, names := c.config()
 	for _, name := range names {
-		// Not the old leader only: there may have been one before it, whose hand-over
-		// was overtaken by its candidate's death.
-		if name != to {
-			a.deps.Followers.Follow(name)
+		if name != leader {
+			c.deps.Followers.Follow(name)
 		}
 	}
-	a.deps.Recorder.Record(history.Event{Kind: history.HandOverDone, Instance: to, GTID: a.handOver.Cut.String(),
-		Message: fmt.Sprintf("%s leads since epoch %d, by a %s from %s; %.3fs without a writable leader", to, a.handOver.Epoch, a.handOver.Kind, a.handOver.From, unwritable.Seconds())})
-	a.writeEpoch(ctx, to, l.Epoch)
-	return nil
 }
 
 // retireOldLeader ends that the frozen old leader of a switchover waits for
@@ -215,10 +250,13 @@ func (c *Controller) openLeader(ctx context.Context, name string) error {
 			return fmt.Errorf("have its commits wait for the relay: %w", err)
 		}
 	}
+	if st := c.deps.Stream.State(); st.From == name && st.Streaming && (st.Acknowledging || settings.Promise == plan.Async) {
+		return c.servers.MakeWritable(ctx, name)
+	}
 	if err := c.deps.Stream.Start(name); err != nil {
 		return fmt.Errorf("stream from %s: %w", name, err)
 	}
-	if err := c.awaitStream(ctx, settings); err != nil {
+	if err := c.awaitStream(ctx, name, settings); err != nil {
 		return err
 	}
 	return c.servers.MakeWritable(ctx, name)
@@ -233,8 +271,8 @@ func (s Settings) timeout() time.Duration {
 }
 
 // awaitStream waits until the stream is attached and, where that is promised,
-// acknowledges.
-func (c *Controller) awaitStream(ctx context.Context, settings Settings) error {
+// acknowledges; not longer than the instance answers.
+func (c *Controller) awaitStream(ctx context.Context, name string, settings Settings) error {
 	deadline := time.Now().Add(attachTimeout)
 	for {
 		st := c.deps.Stream.State()
@@ -243,6 +281,9 @@ func (c *Controller) awaitStream(ctx context.Context, settings Settings) error {
 		}
 		if st.Streaming && (st.Acknowledging || settings.Promise == plan.Async) {
 			return nil
+		}
+		if in, _ := c.deps.Observer.View().Instance(name); in.Fault != nil {
+			return fmt.Errorf("the stream is not attached: %w", in.Fault)
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("the stream was not attached within %s", attachTimeout)

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/failover/plan"
 	"github.com/batondb/baton/internal/history"
@@ -28,6 +26,7 @@ type Stream interface {
 
 // StreamState is how a Stream is doing.
 type StreamState struct {
+	From      string // whom it streams from, or tries to; empty when it is stopped
 	Streaming bool
 	// Acknowledging tells whether the leader waits for it.
 	Acknowledging bool
@@ -51,6 +50,8 @@ type Followers interface {
 // A Log is the relay as the controller sees it.
 type Log interface {
 	Durable() gtid.Set
+	// Discard forgets what isn't durable, and recovers from a failed write.
+	Discard() error
 	// NewSegment separates what comes from the next leader.
 	NewSegment() error
 }
@@ -80,7 +81,8 @@ type ControllerDeps struct {
 	Relay     Log
 	Lease     Lease
 	Recorder  history.Recorder
-	Logger    *zap.Logger
+	// BatonID is the server_id under which the stream is read.
+	BatonID uint32
 }
 
 // A Controller hands the leadership over: it weighs what is observed, decides by
@@ -94,9 +96,11 @@ type Controller struct {
 	acting  chan struct{} // holds a token while a hand-over is under way
 
 	// Whoever holds the token owns these.
-	reopened     time.Time // when the leader was last made writable
-	epochWritten int64     // the epoch that is in baton.epoch
-	suspect      time.Time // since when the leader is suspect; zero when it isn't
+	epochWritten int64         // the epoch that is in baton.epoch
+	suspect      time.Time     // since when the leader is suspect; zero when it isn't
+	said         inaction      // what was last told of doing nothing
+	retry        time.Time     // no automatic attempt before
+	delay        time.Duration // between the last two
 
 	mu       sync.Mutex
 	settings Settings
@@ -104,16 +108,23 @@ type Controller struct {
 	guarded  protection
 	verdict  plan.Verdict
 	plan     plan.Plan
-	said     string    // the last inaction that was recorded
-	troubled string    // the last trouble that was recorded
-	retry    time.Time // no automatic attempt before
-	fenced   map[string]time.Time
+	woke     time.Time            // when this process last went on after it had been stopped
+	openedAt time.Time            // when the leader was last made writable by us
+	troubles map[trouble]string   // what was last told of each
+	fenced   map[string]time.Time // the start of each instance whose next one is fenced
+}
+
+// A trouble is told once, until it is another.
+type trouble struct {
+	kind     history.Kind
+	instance string
 }
 
 // NewController makes a Controller that Run starts.
 func NewController(settings Settings, names []string, deps ControllerDeps) *Controller {
 	return &Controller{deps: deps, servers: sqlServers{deps.Observer}, started: time.Now(), acting: make(chan struct{}, 1),
-		settings: settings, names: slices.Clone(names), fenced: map[string]time.Time{}, guarded: protection{since: time.Now()}}
+		settings: settings, names: slices.Clone(names), guarded: protection{since: time.Now()},
+		fenced: map[string]time.Time{}, troubles: map[trouble]string{}}
 }
 
 // Configure changes the settings and the instances for the next decision.
@@ -140,12 +151,11 @@ func (c *Controller) promise() plan.Promise {
 func (c *Controller) Begin() error {
 	l := c.deps.Lease.Leadership()
 	if h := l.HandOver; h != nil && h.Step != Promote {
-		l.HandOver = h.Unfinished
-		if err := c.deps.Lease.Write(l); err != nil {
+		if err := c.deps.Lease.Update(func(l *Leadership) { l.HandOver = h.Unfinished }); err != nil {
 			return fmt.Errorf("undo the %s to epoch %d: %w", h.Kind, h.Epoch, err)
 		}
 		c.record(history.Warn, history.HandOverUndone, l.Leader,
-			fmt.Sprintf("baton ended in the step %q of a %s; nobody new had been made writable, and %s still leads", h.Step, h.Kind, l.Leader), "")
+			fmt.Sprintf("baton ended in the step %q of a %s; nobody new had been made writable, and %s leads on", h.Step, h.Kind, l.Leader), "")
 	}
 	settings, names := c.config()
 	c.mu.Lock()
@@ -166,6 +176,9 @@ func (c *Controller) Begin() error {
 // Run decides and acts until ctx ends. A hand-over that is under way then is
 // given up between two steps, and taken up by the next Begin.
 func (c *Controller) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	watching.Go(func() { c.watchOneself(ctx) })
+	defer watching.Wait()
 	for {
 		settings, _ := c.config()
 		changed := c.deps.Observer.Changed()
@@ -174,7 +187,8 @@ func (c *Controller) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.deps.Lease.Lost():
-			c.record(history.Error, history.LeaseLost, "", "another baton acts for the cluster: this one makes nothing writable any more", "")
+			c.deps.Stream.Stop()
+			c.record(history.Error, history.LeaseLost, "", "another baton acts for the cluster: this one acknowledges and makes nothing writable any more", "")
 			return
 		case <-changed:
 		case <-time.After(settings.Interval):
@@ -182,56 +196,95 @@ func (c *Controller) Run(ctx context.Context) {
 	}
 }
 
-// begin takes the token of the one hand-over at a time.
-func (c *Controller) begin() (end func(), err error) {
+// watchOneself notices that this process was stopped for a while: nobody else's
+// silence counts that fell into it.
+func (c *Controller) watchOneself(ctx context.Context) {
+	const beat, late = 100 * time.Millisecond, time.Second
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		if now.Sub(last) > late {
+			c.mu.Lock()
+			c.woke = now
+			c.mu.Unlock()
+		}
+		last = now
+	}
+}
+
+// begin takes the token of the one hand-over at a time, if it is free.
+func (c *Controller) begin() (end func(), ok bool) {
+	select {
+	case c.acting <- struct{}{}:
+		return func() { <-c.acting }, true
+	default:
+		return nil, false
+	}
+}
+
+// tokenPatience is how long an operator's order waits for the token: longer than
+// what the controller does by itself on instances that answer.
+const tokenPatience = 10 * time.Second
+
+// await takes the token for an operator's order.
+func (c *Controller) await(ctx context.Context) (end func(), err error) {
 	select {
 	case c.acting <- struct{}{}:
 		return func() { <-c.acting }, nil
-	default:
+	case <-time.After(tokenPatience):
 		return nil, &Refused{Reason: "a hand-over, or work on the leader, is under way already", Mend: "try again when it is done: `baton events --follow` shows it"}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }
 
 // look weighs the evidence once and does what follows from it.
 func (c *Controller) look(ctx context.Context) {
-	end, err := c.begin()
-	if err != nil {
+	end, ok := c.begin()
+	if !ok {
 		return // whoever acts looks for itself
 	}
 	defer end()
 	now := time.Now()
 	v, p := c.decide(now)
-	if p.Failover && !now.Before(c.nextAttempt()) {
-		leader := c.deps.Lease.Leadership().Leader
-		_, err := c.failOver(ctx, failoverOrder{reason: v.Reason, automatic: true}, nil)
-		if err != nil && ctx.Err() == nil {
-			if c.deps.Lease.Leadership().Leader == leader {
-				// A promotion that was written down is finished by reconcile, and its
-				// candidate failed over from in turn if it is dead: at once.
-				c.postpone(now)
-			}
-			c.record(history.Error, history.HandOverFailed, "", "the failover failed: "+err.Error(), "mend the cause; baton tries again by itself, or decide with `baton failover`")
-		}
+	if !p.Failover {
+		c.explain(v, p)
+		c.reconcile(ctx)
 		return
 	}
-	c.explain(v, p)
-	c.reconcile(ctx)
+	if now.Before(c.retry) {
+		return
+	}
+	leader := c.deps.Lease.Leadership().Leader
+	_, err := c.failOver(ctx, failoverOrder{reason: v.Reason, automatic: true}, nil)
+	switch {
+	case err == nil:
+		c.delay = 0
+	case ctx.Err() == nil:
+		if c.deps.Lease.Leadership().Leader == leader {
+			// A promotion that was written down is finished by reconcile, and its
+			// candidate failed over from in turn if it is dead: at once.
+			c.delay = min(max(2*c.delay, retryFirst), retryLast)
+			c.retry = now.Add(c.delay)
+		}
+		c.record(history.Error, history.HandOverFailed, leader, "the failover failed: "+err.Error(),
+			fmt.Sprintf("mend the cause; baton tries again in %s, or decide with `baton failover`", c.delay))
+	}
 }
 
-// retryAfter is how long after a failed automatic attempt the next one is made.
-const retryAfter = 5 * time.Second
-
-func (c *Controller) nextAttempt() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.retry
-}
-
-func (c *Controller) postpone(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.retry = now.Add(retryAfter)
-}
+// How long after a failed automatic attempt the next one is made: a fence hook
+// may be part of each.
+const (
+	retryFirst = 5 * time.Second
+	retryLast  = 5 * time.Minute
+)
 
 // alarmAfter is how long something has to be wrong with the leader before it is
 // told: a reconnect is no news.
@@ -239,38 +292,45 @@ const alarmAfter = 2 * time.Second
 
 // explain records, once, why nothing is done about a leader that isn't well.
 func (c *Controller) explain(v plan.Verdict, p plan.Plan) {
-	text := ""
-	level := history.Warn
+	leader := c.deps.Lease.Leadership().Leader
 	if v.Health != plan.Suspect {
 		c.suspect = time.Time{}
 	} else if c.suspect.IsZero() {
 		c.suspect = time.Now()
 	}
+	said := inaction{leader: leader}
 	switch v.Health {
 	case plan.Suspect:
 		if time.Since(c.suspect) < alarmAfter {
 			return
 		}
-		text = "alarm"
+		said.health = plan.Suspect
 	case plan.Died, plan.Silent:
-		text, level = string(v.Health)+": "+p.BlockedBy, history.Error
+		said.health, said.obstacle = v.Health, p.Obstacle
 	}
-	c.mu.Lock()
-	said := c.said
-	c.said = text
-	c.mu.Unlock()
-	if text == said {
+	before := c.said
+	c.said = said
+	if said == before {
 		return
 	}
-	leader := c.deps.Lease.Leadership().Leader
-	switch v.Health {
-	case plan.Alive:
-		c.record(history.Info, history.LeaderAnswers, leader, "the leader answers again", "")
+	switch said.health {
+	case "":
+		if before.health != "" && before.leader == leader {
+			c.record(history.Info, history.LeaderAnswers, leader, "the leader answers again", "")
+		}
 	case plan.Suspect:
-		c.record(level, history.LeaderAlarm, leader, v.Reason, "")
+		c.record(history.Warn, history.LeaderAlarm, leader, v.Reason, "")
 	default:
-		c.record(level, history.FailoverBlocked, leader, fmt.Sprintf("the leader is %s (%s) and no failover happens", v.Health, v.Reason), p.BlockedBy)
+		c.record(history.Error, history.FailoverBlocked, leader, fmt.Sprintf("the leader is %s (%s) and no failover happens", v.Health, v.Reason), p.BlockedBy)
 	}
+}
+
+// An inaction is why nothing is done about the leader; its zero value, but for
+// the leader, that nothing is wrong.
+type inaction struct {
+	leader   string
+	health   plan.Health
+	obstacle plan.Obstacle
 }
 
 func (c *Controller) record(level history.Level, kind history.Kind, instance, message, mend string) {
@@ -279,17 +339,12 @@ func (c *Controller) record(level history.Level, kind history.Kind, instance, me
 
 // PauseFailover suspends automatic failovers, or ends that, through restarts.
 func (c *Controller) PauseFailover(paused bool) error {
-	end, err := c.begin()
-	if err != nil {
-		return err
-	}
-	defer end()
-	l := c.deps.Lease.Leadership()
-	if l.FailoverPaused == paused {
-		return nil
-	}
-	l.FailoverPaused = paused
-	if err := c.deps.Lease.Write(l); err != nil {
+	changed := false
+	err := c.deps.Lease.Update(func(l *Leadership) {
+		changed = l.FailoverPaused != paused
+		l.FailoverPaused = paused
+	})
+	if err != nil || !changed {
 		return err
 	}
 	if paused {

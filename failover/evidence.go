@@ -36,7 +36,7 @@ func (c *Controller) Forecast() Forecast {
 	return Forecast{Verdict: c.verdict, Plan: c.plan, Protected: c.guarded.on, Since: c.guarded.since}
 }
 
-// decide weighs what is known now.
+// decide weighs what is known now. The token of hand-overs is held.
 func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 	settings, _ := c.config()
 	view := c.deps.Observer.View()
@@ -46,12 +46,13 @@ func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 	v := c.judge(now, settings, leader, stream)
 	guarded := c.protect(now, settings, leader, stream)
 	cluster := plan.Cluster{
-		Promise: settings.Promise, Protected: guarded.on, Unprotected: now.Sub(guarded.since),
-		Automatic: settings.Automatic, Paused: l.FailoverPaused, FenceHook: len(settings.Hooks.Fence) > 0,
-		Durable: c.deps.Relay.Durable(), Leader: v,
+		Promise: settings.Promise, Protected: guarded.on, Unprotected: now.Sub(guarded.since), Unseen: guarded.acked.IsZero(),
+		BootsFenced: c.bootsFenced(leader), Automatic: settings.Automatic, Paused: l.FailoverPaused,
+		FenceHook: len(settings.Hooks.Fence) > 0, Durable: c.deps.Relay.Durable(), Leader: v,
 	}
 	if l.Last != nil {
-		cluster.Cooldown = settings.Cooldown - now.Sub(l.Last.At)
+		// The clock may have been set back since.
+		cluster.Cooldown = min(settings.Cooldown, settings.Cooldown-now.Sub(l.Last.At))
 	}
 	if leader.Facts != nil {
 		cluster.LeaderExecuted = leader.Facts.GTIDExecuted
@@ -68,54 +69,80 @@ func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 	return v, p
 }
 
-// judge turns what was observed of the leader into a verdict.
+// bootsFenced tells whether the leader, started again by somebody, takes no
+// writes.
+func (c *Controller) bootsFenced(leader Instance) bool {
+	c.mu.Lock()
+	_, persisted := c.fenced[leader.Name]
+	c.mu.Unlock()
+	return leader.Facts != nil && leader.Facts.PersistedLoad && (persisted || leader.Facts.BootsFenced)
+}
+
+// judge turns what was observed of the leader into a verdict. A silence counts
+// from when this process last went on, if it had been stopped.
 func (c *Controller) judge(now time.Time, settings Settings, leader Instance, stream StreamState) plan.Verdict {
 	if stream.Diverged != "" {
 		// It restarted without transactions that it had sent; it is fenced.
 		return plan.Verdict{Health: plan.Died, Reason: stream.Diverged}
 	}
+	c.mu.Lock()
+	woke := c.woke
+	c.mu.Unlock()
+	lasts := func(since time.Time) time.Duration {
+		if since.IsZero() {
+			return 0
+		}
+		if woke.After(since) {
+			since = woke
+		}
+		return max(now.Sub(since), time.Millisecond)
+	}
 	e := plan.Evidence{}
 	if leader.Fault != nil && leader.Fault.Down() {
-		e.ProbesFailing, e.ProbeFault = now.Sub(leader.Since), leader.Fault.Message
-		if leader.Fault.Kind == mysql.Refused {
-			e.Refused = e.ProbesFailing
-		}
+		e.ProbesFailing, e.ProbeFault = lasts(leader.FailingSince), leader.Fault.Message
+		e.Refused = lasts(leader.RefusedSince)
 	}
 	heard := stream.Heard
 	if heard.IsZero() {
 		heard = c.started
 	}
-	if silent := now.Sub(heard); !stream.Streaming || silent > beats*settings.Interval {
-		e.StreamFailing = max(silent, time.Millisecond)
+	if !stream.Streaming || now.Sub(heard) > beats*settings.Interval {
+		e.StreamFailing = lasts(heard)
+	}
+	if leader.WriteFault != nil {
+		e.WritesFailing, e.WriteFault = lasts(leader.WriteSince), leader.WriteFault.Message
 	}
 	return plan.Judge(e, plan.Thresholds{Window: settings.Window, Refused: min(settings.Window, 2*settings.Interval)})
 }
 
 // protect follows whether commits on the leader wait for the relay.
 //
-// Where the promise isn't strict, a leader that had no acknowledgement for
+// They do when the leader says so, with the settings that were wanted and nobody
+// else to acknowledge, and when all that it had committed before is in the relay
+// too. Where the promise isn't strict, a leader that had no acknowledgement for
 // AckTimeout may have told clients of commits that the relay lacks, whether it
 // can be seen or not; once it refuses connections it tells nobody any more. A
 // strict one waits as long as its semi-sync is on, whatever happens to baton.
 func (c *Controller) protect(now time.Time, settings Settings, leader Instance, stream StreamState) protection {
+	durable := c.deps.Relay.Durable()
 	c.mu.Lock()
 	g := &c.guarded
 	before := g.on
 	// What was read before semi-sync was last set up says nothing about it.
 	answers := leader.Reachable() && leader.Facts != nil && leader.Answered.After(g.setUp)
-	waits := stream.Streaming && stream.Acknowledging && now.Sub(stream.Heard) <= beats*settings.Interval &&
-		(!answers || leader.Facts.SemiSync.SourceActive)
+	asWanted := answers && leader.Facts.SemiSync.SourceActive && (now.Sub(g.setUp) < settingsInterval || len(c.drift(settings, leader)) == 0)
+	fed := stream.Streaming && stream.Acknowledging && now.Sub(stream.Heard) <= beats*settings.Interval
 	alive := now
-	if leader.Fault != nil && leader.Fault.Kind == mysql.Refused {
-		alive = leader.Since
+	if !leader.RefusedSince.IsZero() {
+		alive = leader.RefusedSince
 	}
 	switch {
 	case settings.Promise == plan.Async:
 		g.on = false
-	case waits:
-		g.on, g.acked = true, now
-	case answers && !leader.Facts.SemiSync.SourceActive:
+	case answers && !asWanted:
 		g.on = false
+	case asWanted && fed && (g.on || durable.ContainsSet(leader.Facts.GTIDExecuted)):
+		g.on, g.acked = true, now
 	case settings.Promise != plan.Strict && alive.Sub(g.acked) >= settings.AckTimeout:
 		g.on = false
 	}
@@ -130,6 +157,16 @@ func (c *Controller) protect(now time.Time, settings Settings, leader Instance, 
 	return after
 }
 
+// drift says what of the leader's semi-sync isn't as wanted, and who else
+// acknowledges.
+func (c *Controller) drift(settings Settings, leader Instance) []string {
+	drift := leader.Facts.SemiSync.Drift(mysql.SemiSyncSettings{Timeout: settings.timeout()})
+	for _, other := range leader.Facts.OtherAcknowledgers(c.deps.BatonID) {
+		drift = append(drift, "another replica acknowledges: "+other.Host)
+	}
+	return drift
+}
+
 // tellProtection records that commits began, or ceased, to wait for the relay.
 // Of a strict leader it is remembered: it waits on while no baton runs.
 func (c *Controller) tellProtection(settings Settings, leader string, on bool) {
@@ -138,12 +175,12 @@ func (c *Controller) tellProtection(settings Settings, leader string, on bool) {
 	} else {
 		c.record(history.Warn, history.Durability, leader, "commits no longer wait for the relay: what succeeds now may be lost with the leader", "`baton status` shows what is wrong with source, relay or leader")
 	}
-	l := c.deps.Lease.Leadership()
-	if waits := on && settings.Promise == plan.Strict; l.WaitsForever != waits {
-		l.WaitsForever = waits
-		if err := c.deps.Lease.Write(l); err != nil {
-			c.once(history.Durability, leader, err.Error(), "")
-		}
+	waits := on && settings.Promise == plan.Strict
+	if c.deps.Lease.Leadership().WaitsForever == waits {
+		return
+	}
+	if err := c.deps.Lease.Update(func(l *Leadership) { l.WaitsForever = waits }); err != nil {
+		c.once(history.Durability, leader, err.Error(), "")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/failover/plan"
 	"github.com/batondb/baton/internal/history"
 )
@@ -22,13 +21,13 @@ type failoverOrder struct {
 // dead. The error wraps a [*Refused] where it wasn't begun. say is told of each
 // step.
 func (c *Controller) Failover(ctx context.Context, o Order, say func(StepReport)) (Result, error) {
-	end, err := c.begin()
+	end, err := c.await(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer end()
 	v, p := c.decide(time.Now())
-	if v.Health == plan.Alive {
+	if v.Health == plan.Alive && c.deps.Lease.Leadership().HandOver == nil {
 		return Result{}, &Refused{"the leader answers: there is nothing to fail over from", "use `baton switchover`"}
 	}
 	f := c.Forecast()
@@ -88,18 +87,18 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 	// The cut: what is received after it belongs to no history of ours.
 	c.deps.Stream.Stop()
 	cut := c.deps.Relay.Durable()
-	a := c.newAction(HandOver{Kind: Failover, From: l.Leader, Epoch: l.Epoch + 1, Started: now, Cut: cut, Automatic: o.automatic, Reason: o.reason, Unfinished: l.HandOver}, say)
-	if !heard.IsZero() {
-		a.heard = heard
+	if heard.IsZero() {
+		heard = now
 	}
+	a := c.newAction(HandOver{Kind: Failover, From: l.Leader, Epoch: l.Epoch + 1, Started: now, Heard: heard, Cut: cut,
+		Automatic: o.automatic, Reason: o.reason, Unfinished: l.HandOver}, say)
 	v, p := c.decide(now)
-	if p.WouldLose > 0 {
-		old, _ := c.deps.Observer.View().Instance(l.Leader)
-		a.missing = old.Facts.GTIDExecuted.Subtract(cut)
+	if old, _ := c.deps.Observer.View().Instance(l.Leader); old.Facts != nil {
+		a.handOver.Missing = old.Facts.GTIDExecuted.Subtract(cut)
 	}
-	a.label = label(c.Forecast().Protected, v, c.promise())
+	a.handOver.Label = label(c.Forecast().Protected, v, a.settings.Promise)
 	if err := a.write(Fence); err != nil {
-		return Result{}, errors.Join(err, c.deps.Stream.Start(l.Leader))
+		return Result{}, a.undo(ctx, err)
 	}
 	a.step("cut", fmt.Sprintf("%s; nothing more is received from %s or acknowledged to it", o.reason, l.Leader))
 	if err := a.fence(ctx, v, p.NeedsFence, o); err != nil {
@@ -112,8 +111,6 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 	if err := a.tryEach(ctx, candidates); err != nil {
 		return Result{}, err
 	}
-	a.receipt()
-	a.tryHooks(ctx, "after_promote", a.settings.Hooks.AfterPromote)
 	return a.result(), nil
 }
 
@@ -122,7 +119,7 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 // acknowledge where the promise is strict, and takes a hook elsewhere.
 func (a *action) fence(ctx context.Context, v plan.Verdict, needsHook bool, o failoverOrder) error {
 	hookDone := false
-	if len(a.settings.Hooks.Fence) > 0 && v.Health != plan.Died {
+	if len(a.settings.Hooks.Fence) > 0 {
 		err := a.hooks(ctx, "fence", a.settings.Hooks.Fence)
 		if err != nil && needsHook {
 			return fmt.Errorf("the old leader may wake up and acknowledge: %w", err)
@@ -139,11 +136,12 @@ func (a *action) fence(ctx context.Context, v plan.Verdict, needsHook bool, o fa
 	}
 	bounded, cancel := context.WithTimeout(ctx, a.settings.Timeout)
 	defer cancel()
+	a.sealed = true
 	executed, err := a.servers.Fence(bounded, a.handOver.From, a.step)
 	if err != nil {
 		return fmt.Errorf("fence %s: %w", a.handOver.From, err)
 	}
-	a.missing = executed.Subtract(a.handOver.Cut)
+	a.handOver.Missing = executed.Subtract(a.handOver.Cut)
 	a.step("fence", fmt.Sprintf("%s takes no writes any more", a.handOver.From))
 	return nil
 }
@@ -156,36 +154,44 @@ func (a *action) tryEach(ctx context.Context, candidates []string) error {
 		if err := a.write(Drain); err != nil {
 			return a.undo(ctx, err)
 		}
-		if err := a.drain(ctx, drainPatience); err != nil {
-			failures = append(failures, err)
-			a.step("next candidate", err.Error())
-			if ctx.Err() != nil {
-				return err
+		err := a.drain(ctx, drainPatience)
+		if err == nil {
+			if err := a.hooks(ctx, "before_promote", a.settings.Hooks.BeforePromote); err != nil {
+				return a.undo(ctx, err)
 			}
-			continue
+			err = a.ready(ctx)
 		}
-		if err := a.hooks(ctx, "before_promote", a.settings.Hooks.BeforePromote); err != nil {
-			return a.undo(ctx, err)
+		switch {
+		case err == nil:
+			return a.promote(ctx)
+		case ctx.Err() != nil:
+			return err // undone by the next start, or by reconcile
 		}
-		return a.promote(ctx)
+		failures = append(failures, err)
+		a.step("next candidate", err.Error())
 	}
 	return a.undo(ctx, fmt.Errorf("no candidate could be brought to the cut: %w", errors.Join(failures...)))
 }
 
-// receipt records what the failover kept and could not keep.
+// receipt records what a failover kept and could not keep.
 func (a *action) receipt() {
-	message := fmt.Sprintf("kept: everything that is in the relay, up to %s", a.handOver.Cut)
-	level := history.Info
-	if !a.missing.IsEmpty() {
-		level = history.Warn
-		message += fmt.Sprintf("; %s had %d transactions more, which the relay had not made durable: no client was told that they succeeded while commits waited for the relay", a.handOver.From, a.missing.Count())
+	h := a.handOver
+	if h.Kind != Failover {
+		return
 	}
-	a.deps.Recorder.Record(history.Event{Level: level, Kind: history.LossReceipt, Instance: a.handOver.From, GTID: a.missing.String(), Message: message})
+	message := fmt.Sprintf("kept: everything that is in the relay, up to %s", h.Cut)
+	level := history.Info
+	if !h.Missing.IsEmpty() {
+		level = history.Warn
+		message += fmt.Sprintf("; %s was known to have %d transactions more, which the relay lacks: %s", h.From, h.Missing.Count(), h.Label)
+	}
+	a.deps.Recorder.Record(history.Event{Level: level, Kind: history.LossReceipt, Instance: h.From, GTID: h.Missing.String(), Message: message})
 }
 
 func (a *action) result() Result {
-	return Result{Kind: a.handOver.Kind, From: a.handOver.From, To: a.handOver.To, Epoch: a.handOver.Epoch, Cut: a.handOver.Cut,
-		At: a.writable, Seconds: a.writable.Sub(a.handOver.Started).Seconds(), UnwritableSeconds: a.writable.Sub(a.heard).Seconds(), Missing: a.missing}
+	h := a.handOver
+	return Result{Kind: h.Kind, From: h.From, To: h.To, Epoch: h.Epoch, Cut: h.Cut, At: a.writable,
+		Seconds: a.writable.Sub(h.Started).Seconds(), UnwritableSeconds: a.writable.Sub(h.Heard).Seconds(), Missing: h.Missing}
 }
 
 // Deposed tells whether an instance has led and has not been fenced since.
@@ -193,21 +199,28 @@ func (c *Controller) Deposed(name string) bool {
 	return slices.Contains(c.deps.Lease.Leadership().Deposed, name)
 }
 
+// fenceTimeout bounds fencing a former leader that answers again.
+const fenceTimeout = 30 * time.Second
+
 // FenceDeposed fences a former leader that answers again, before it may follow:
-// its commits may still wait for an acknowledgement. It returns what it has
-// executed.
-func (c *Controller) FenceDeposed(ctx context.Context, name string) (gtid.Set, error) {
-	executed, err := c.servers.Fence(ctx, name, func(string, string) {})
+// its commits may still wait for an acknowledgement.
+func (c *Controller) FenceDeposed(ctx context.Context, name string) error {
+	bounded, cancel := context.WithTimeout(ctx, fenceTimeout)
+	defer cancel()
+	last := "nothing"
+	_, err := c.servers.Fence(bounded, name, func(step, detail string) { last = step + ": " + detail })
 	if err != nil {
-		return gtid.Set{}, fmt.Errorf("fence %s: %w", name, err)
+		return fmt.Errorf("it has led and must be fenced before it may follow (done: %s): %w", last, err)
 	}
-	select {
-	case c.acting <- struct{}{}:
-		defer func() { <-c.acting }()
-	case <-ctx.Done():
-		return gtid.Set{}, ctx.Err()
+	return c.deps.Lease.Update(func(l *Leadership) { l.Deposed = without(l.Deposed, name) })
+}
+
+// Exclusively does something while no hand-over is under way.
+func (c *Controller) Exclusively(ctx context.Context, do func() error) error {
+	end, err := c.await(ctx)
+	if err != nil {
+		return err
 	}
-	l := c.deps.Lease.Leadership()
-	l.Deposed = without(l.Deposed, name)
-	return executed, c.deps.Lease.Write(l)
+	defer end()
+	return do()
 }

@@ -47,6 +47,12 @@ type HandOver struct {
 	Cut gtid.Set `json:"cut"`
 	// Automatic tells that no operator asked for it.
 	Automatic bool `json:"automatic"`
+	// Heard is when the old leader was last known to take writes.
+	Heard time.Time `json:"heard"`
+	// Missing are transactions that the old leader was known to have and the relay
+	// lacks, Label what their clients were told.
+	Missing gtid.Set `json:"missing"`
+	Label   string   `json:"label,omitempty"`
 	// Reason is why, in words.
 	Reason string `json:"reason"`
 	// Unfinished is the promotion in the middle of which it began: what it is
@@ -82,10 +88,11 @@ type Leadership struct {
 type Lease interface {
 	// Leadership returns what was written last.
 	Leadership() Leadership
-	// Write replaces it, durably, and fails if the lease is no longer held or the
-	// epoch would go back. What follows from it may be done only after Write has
-	// returned nil.
-	Write(Leadership) error
+	// Update changes it, in one step and durably, and fails if the lease is no
+	// longer held or the epoch would go back. What follows from the change may be
+	// done only after Update has returned nil. change may not write into what
+	// others may hold: maps, slices and what is pointed to are replaced.
+	Update(change func(*Leadership)) error
 	// Lost is closed when the lease is no longer held.
 	Lost() <-chan struct{}
 }

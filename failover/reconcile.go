@@ -7,6 +7,7 @@ import (
 
 	"github.com/batondb/baton/failover/plan"
 	"github.com/batondb/baton/internal/history"
+	"github.com/batondb/baton/internal/mysql"
 )
 
 // reconcile brings the instances to what is written down, where they answer: a
@@ -16,34 +17,72 @@ import (
 func (c *Controller) reconcile(ctx context.Context) {
 	view := c.deps.Observer.View()
 	l := c.deps.Lease.Leadership()
+	if l.HandOver != nil {
+		c.takeUp(ctx, *l.HandOver, view)
+		return
+	}
 	leader, ok := view.Instance(l.Leader)
 	if !ok || !leader.Reachable() || leader.Facts == nil {
 		return
 	}
-	if l.HandOver != nil {
-		a := c.newAction(*l.HandOver, nil)
-		if err := a.finish(ctx); err != nil {
-			c.once(history.HandOverFailed, l.Leader, fmt.Sprintf("the promotion of %s is not finished: %v", l.Leader, err), "baton tries again by itself")
-		}
+	stream := c.deps.Stream.State()
+	settings, _ := c.config()
+	if leader.Facts.SuperReadOnly && c.isOurs(leader) {
+		c.reopen(ctx, l.Leader)
 		return
 	}
-	stream := c.deps.Stream.State()
 	if !stream.Streaming {
 		return // the source tells what is wrong with it; nothing is changed there
 	}
-	settings, _ := c.config()
 	if settings.BootFenced {
 		c.persistFences(ctx, view)
 	}
 	switch {
-	case leader.Facts.SuperReadOnly && leader.Answered.After(c.reopened):
-		// Baton's own fence: the leader has restarted, or a switchover was undone.
-		c.reopen(ctx, l.Leader)
 	case settings.Promise != plan.Async && c.unguarded(leader, settings):
 		c.guard(ctx, l.Leader, settings, stream.Acknowledging)
 	case !leader.Facts.ReadOnly && c.epochWritten < l.Epoch:
 		c.writeEpoch(ctx, l.Leader, l.Epoch)
 	}
+}
+
+// takeUp goes on with a hand-over that nobody carries out any more: a promotion
+// is finished, where the new leader answers, and anything before it undone.
+func (c *Controller) takeUp(ctx context.Context, h HandOver, view View) {
+	a := c.newAction(h, nil)
+	if h.Step != Promote {
+		from, _ := view.Instance(h.From)
+		a.sealed = from.Reachable()
+		_ = a.undo(ctx, fmt.Errorf("it ended in the step %q", h.Step)) // it has told why
+		return
+	}
+	if to, ok := view.Instance(h.To); !ok || !to.Reachable() {
+		c.followAllBut(h.To)
+		return
+	}
+	if err := a.finish(ctx); err != nil {
+		c.once(history.HandOverFailed, h.To, fmt.Sprintf("the promotion of %s is not finished: %v", h.To, err), "baton tries again by itself; `baton failover` chooses another instance")
+	}
+}
+
+// isOurs tells whether a leader that is fenced was fenced by baton: it has
+// started again since it was opened, or baton has not opened it yet. An operator
+// who makes a leader read-only means it.
+func (c *Controller) isOurs(leader Instance) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.openedAt.IsZero() {
+		return true
+	}
+	return leader.Answered.After(c.openedAt) && leader.RestartedAt.After(c.openedAt.Add(-restartError))
+}
+
+// restartError is how exactly the time of a restart is known.
+const restartError = 3 * time.Second
+
+func (c *Controller) setOpened(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.openedAt = at
 }
 
 // How often an attempt is made to put a leader's semi-sync right: that commits
@@ -77,7 +116,7 @@ func (c *Controller) guard(ctx context.Context, name string, settings Settings, 
 		c.once(history.Durability, name, "its commits can't be made to wait for the relay: "+err.Error(), "grant baton's account what `baton check` names")
 		return
 	}
-	c.record(history.Info, history.Durability, name, "its semi-sync is set up as durability.mode says", "")
+	c.once(history.Durability, name, "its semi-sync is set up as durability.mode says", "")
 	if acknowledging {
 		return
 	}
@@ -97,24 +136,18 @@ func (c *Controller) unguarded(leader Instance, settings Settings) bool {
 	if since <= settingsInterval {
 		return false
 	}
-	if settings.Promise == plan.Strict {
-		return !s.SourceEnabled || s.SourceTimeout < strictTimeout
-	}
-	return !s.SourceEnabled || s.SourceTimeout != settings.AckTimeout
+	return len(s.Drift(mysql.SemiSyncSettings{Timeout: settings.timeout()})) > 0
 }
-
-// strictTimeout is at least what a leader waits that waits for ever.
-const strictTimeout = 24 * time.Hour
 
 // reopen makes a fenced leader writable: nobody else leads.
 func (c *Controller) reopen(ctx context.Context, name string) {
 	bounded, cancel := context.WithTimeout(ctx, attachTimeout)
 	defer cancel()
-	c.reopened = time.Now()
 	if err := c.openLeader(bounded, name); err != nil {
 		c.once(history.LeaderAlarm, name, "the leader is fenced and could not be made writable again: "+err.Error(), "baton tries again by itself")
 		return
 	}
+	c.setOpened(time.Now())
 	c.record(history.Info, history.LeaderWritable, name, "the leader had started fenced, nobody else leads: it takes writes again", "")
 }
 
@@ -146,13 +179,14 @@ func (c *Controller) persistFences(ctx context.Context, view View) {
 	}
 }
 
-// once records a problem unless it was the last that was recorded.
+// once records a trouble unless it was the last of its kind that was recorded of
+// the instance.
 func (c *Controller) once(kind history.Kind, instance, message, mend string) {
 	c.mu.Lock()
-	said := c.troubled
-	c.troubled = instance + message
+	said := c.troubles[trouble{kind, instance}]
+	c.troubles[trouble{kind, instance}] = message
 	c.mu.Unlock()
-	if said != instance+message {
+	if said != message {
 		c.record(history.Warn, kind, instance, message, mend)
 	}
 }

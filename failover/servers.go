@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,8 +19,9 @@ type servers interface {
 	// acknowledged, and returns its last gtid_executed. Transactions that run for
 	// longer than drain are ended.
 	Freeze(ctx context.Context, name string, drain time.Duration, say report) (gtid.Set, error)
-	// Unfreeze makes it writable again.
-	Unfreeze(ctx context.Context, name string) error
+	// StillFrozen returns an error if a frozen leader takes writes again, or has
+	// executed anything but final.
+	StillFrozen(ctx context.Context, name string, final gtid.Set) error
 	// Fence makes sure that an instance that answers can acknowledge no commit any
 	// more, and returns its gtid_executed.
 	Fence(ctx context.Context, name string, say report) (gtid.Set, error)
@@ -48,8 +50,23 @@ func (s sqlServers) Freeze(ctx context.Context, name string, drain time.Duration
 	return r.GTIDExecuted, err
 }
 
-func (s sqlServers) Unfreeze(ctx context.Context, name string) error {
-	return s.on(name, func(w *watch) error { return mysql.Unfreeze(ctx, w.db) })
+func (s sqlServers) StillFrozen(ctx context.Context, name string, final gtid.Set) error {
+	return s.on(name, func(w *watch) error {
+		executed, err := mysql.GTIDExecuted(ctx, w.db)
+		if err != nil {
+			return err
+		}
+		frozen, err := mysql.Fenced(ctx, w.db)
+		switch {
+		case err != nil:
+			return err
+		case !frozen:
+			return errors.New("it was made writable by somebody else")
+		case !executed.Equal(final):
+			return fmt.Errorf("it has executed %s since it was frozen", executed.Subtract(final))
+		}
+		return nil
+	})
 }
 
 func (s sqlServers) Fence(ctx context.Context, name string, say report) (gtid.Set, error) {

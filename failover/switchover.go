@@ -12,9 +12,17 @@ import (
 // PlanSwitchover says what a switchover would do, and refuses what can't be
 // done, with a [*Refused].
 func (c *Controller) PlanSwitchover(o Order) (from, to string, err error) {
-	v, p := c.decide(time.Now())
-	from = c.deps.Lease.Leadership().Leader
+	f := c.Forecast()
+	return c.planSwitchover(f.Verdict, f.Plan, o)
+}
+
+func (c *Controller) planSwitchover(v plan.Verdict, p plan.Plan, o Order) (from, to string, err error) {
+	l := c.deps.Lease.Leadership()
+	from = l.Leader
 	settings, _ := c.config()
+	if l.HandOver != nil {
+		return from, "", &Refused{fmt.Sprintf("the %s to %s is not finished yet", l.HandOver.Kind, l.HandOver.To), "look at `baton status`, and try again when it is"}
+	}
 	if v.Health != plan.Alive {
 		return from, "", &Refused{"the leader isn't well: " + v.Reason, "wait until it is, or use `baton failover` if it is dead"}
 	}
@@ -26,8 +34,8 @@ func (c *Controller) PlanSwitchover(o Order) (from, to string, err error) {
 		return from, "", err
 	}
 	to = names[0]
-	if problem, lag := c.deps.Followers.Progress(to); lag > settings.MaxLag {
-		return from, "", &Refused{fmt.Sprintf("%s is %s behind, more than switchover.max_lag %s", to, lag.Round(100*time.Millisecond), settings.MaxLag), "wait until it has caught up " + problem}
+	if _, lag := c.deps.Followers.Progress(to); lag > settings.MaxLag {
+		return from, "", &Refused{fmt.Sprintf("%s is %s behind, more than switchover.max_lag %s", to, lag.Round(100*time.Millisecond), settings.MaxLag), "wait until it has caught up"}
 	}
 	return from, to, nil
 }
@@ -36,34 +44,27 @@ func (c *Controller) PlanSwitchover(o Order) (from, to string, err error) {
 // failure leaves everything as it was. The error wraps a [*Refused] where it
 // wasn't begun. say is told of each step.
 func (c *Controller) Switchover(ctx context.Context, o Order, say func(StepReport)) (Result, error) {
-	end, err := c.begin()
+	end, err := c.await(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer end()
-	from, to, err := c.PlanSwitchover(o)
+	v, p := c.decide(time.Now())
+	from, to, err := c.planSwitchover(v, p, o)
 	if err != nil {
 		return Result{}, err
 	}
-	l := c.deps.Lease.Leadership()
-	if l.HandOver != nil {
-		return Result{}, &Refused{fmt.Sprintf("the promotion of %s is not finished yet", from), "look at `baton status`, and try again when it is"}
-	}
-	a := c.newAction(HandOver{Kind: Switchover, From: from, To: to, Epoch: l.Epoch + 1, Started: time.Now(), Reason: "asked for by an operator"}, say)
+	now := time.Now()
+	a := c.newAction(HandOver{Kind: Switchover, From: from, To: to, Epoch: c.deps.Lease.Leadership().Epoch + 1, Started: now, Heard: now, Reason: "asked for by an operator"}, say)
 	if o.Timeout > 0 {
 		a.settings.Timeout = o.Timeout
 	}
 	if err := a.prepare(ctx); err != nil {
 		return Result{}, err
 	}
-	if err := a.hooks(ctx, "before_promote", a.settings.Hooks.BeforePromote); err != nil {
-		return Result{}, a.undo(ctx, err)
-	}
 	if err := a.promote(ctx); err != nil {
 		return Result{}, err
 	}
-	a.tryHooks(ctx, "after_promote", a.settings.Hooks.AfterPromote)
-	a.tryHooks(ctx, "after_switchover", a.settings.Hooks.AfterSwitchover)
 	return a.result(), nil
 }
 
@@ -73,9 +74,9 @@ func (a *action) prepare(ctx context.Context) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, a.settings.Timeout, fmt.Errorf("the switchover took longer than %s", a.settings.Timeout))
 	defer cancel()
 	if err := a.write(Freeze); err != nil {
-		return err
+		return a.undo(ctx, err)
 	}
-	a.heard = time.Now()
+	a.handOver.Heard, a.sealed = time.Now(), true
 	a.step("freeze", fmt.Sprintf("%s takes no writes from now on; what runs is committed", a.handOver.From))
 	final, err := a.servers.Freeze(bounded, a.handOver.From, a.settings.Drain, a.step)
 	if err != nil {
@@ -89,6 +90,16 @@ func (a *action) prepare(ctx context.Context) error {
 		return a.undo(ctx, err)
 	}
 	if err := a.drain(bounded, a.settings.Timeout); err != nil {
+		return a.undo(ctx, err)
+	}
+	if err := a.hooks(ctx, "before_promote", a.settings.Hooks.BeforePromote); err != nil {
+		return a.undo(ctx, err)
+	}
+	if err := a.ready(ctx); err != nil {
+		return a.undo(ctx, err)
+	}
+	// The hooks may have taken long: is the old leader as it was frozen?
+	if err := a.servers.StillFrozen(bounded, a.handOver.From, final); err != nil {
 		return a.undo(ctx, err)
 	}
 	return nil

@@ -134,8 +134,8 @@ func classifyCode(code uint16) (Kind, string) {
 		return Refused, "the follower has a row that the leader hasn't: remove it, then `baton resume`; or rebuild the follower; or leave the transaction out with `baton skip`"
 	case mysql.ER_NET_PACKET_TOO_LARGE:
 		return Refused, "raise max_allowed_packet on the follower (1G is the most), then `baton resume`"
-	case mysql.ER_BINLOG_CREATE_ROUTINE_NEED_SUPER:
-		return Refused, "GRANT SUPER to baton's account on the follower, or SET GLOBAL log_bin_trust_function_creators=ON there; then `baton resume`"
+	case mysql.ER_BINLOG_CREATE_ROUTINE_NEED_SUPER, mysql.ER_BINLOG_UNSAFE_ROUTINE:
+		return Refused, "SET GLOBAL log_bin_trust_function_creators=ON on the follower (baton does so when it begins to apply), then `baton resume`"
 	case mysql.ER_DISK_FULL, mysql.ER_RECORD_FILE_FULL, mysql.ER_ERROR_ON_WRITE:
 		return Refused, "free space on the follower's disk; baton goes on by itself"
 	case mysql.ER_TABLEACCESS_DENIED_ERROR, mysql.ER_DBACCESS_DENIED_ERROR, mysql.ER_ACCESS_DENIED_ERROR, errAccountLacksRights:

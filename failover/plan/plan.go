@@ -38,6 +38,11 @@ type Cluster struct {
 	// they hadn't.
 	Protected   bool
 	Unprotected time.Duration
+	// Unseen tells that Protected was never seen to be true since the start.
+	Unseen bool
+	// BootsFenced tells that the leader, were it to start again by itself, would
+	// take no writes.
+	BootsFenced bool
 	// Automatic is false where failover.mode is manual.
 	Automatic bool
 	// Paused tells that an operator has suspended automatic failovers.
@@ -100,8 +105,10 @@ type Plan struct {
 	Failover bool
 	// NeedsFence tells that it must begin with a fence hook that succeeds.
 	NeedsFence bool
-	// BlockedBy says why no automatic failover would happen if the leader were
-	// dead, or why none happens though it is; empty when nothing is in the way.
+	// Obstacle is what stands in the way of an automatic failover if the leader
+	// were dead, or because of which none happens though it is; empty for nothing.
+	// BlockedBy says it in words.
+	Obstacle  Obstacle
 	BlockedBy string
 }
 
@@ -109,6 +116,19 @@ type Plan struct {
 // behind by less is ready at once, and then the configured preference counts
 // rather than who happens to have the last few transactions.
 const soon = time.Second
+
+// An Obstacle is a reason why no automatic failover happens.
+type Obstacle string
+
+// The obstacles.
+const (
+	NoCandidate Obstacle = "no-candidate"
+	Manual      Obstacle = "manual"
+	Suspended   Obstacle = "paused"
+	Cooling     Obstacle = "cooldown"
+	Unprotected Obstacle = "unprotected"
+	Unfenced    Obstacle = "unfenced"
+)
 
 // Decide makes the plan. Candidates are ordered by how soon they are ready, then
 // by promotion, by what they lack, and by name.
@@ -128,8 +148,8 @@ func Decide(c Cluster) Plan {
 		return cmp.Or(cmp.Compare(i.Lag/soon, j.Lag/soon), cmp.Compare(reluctance(i.Promotion), reluctance(j.Promotion)),
 			cmp.Compare(a.Lacks, b.Lacks), cmp.Compare(a.Name, b.Name))
 	})
-	p.NeedsFence = c.Promise != Strict && c.Leader.Health == Silent
-	p.BlockedBy = blocked(c, p)
+	p.NeedsFence = c.Leader.Health == Silent && c.Promise != Strict || !c.BootsFenced
+	p.Obstacle, p.BlockedBy = blocked(c, p)
 	p.Failover = (c.Leader.Health == Died || c.Leader.Health == Silent) && p.BlockedBy == ""
 	return p
 }
@@ -162,20 +182,24 @@ func reluctance(p Promotion) int {
 }
 
 // blocked says what is in the way of an automatic failover.
-func blocked(c Cluster, p Plan) string {
+func blocked(c Cluster, p Plan) (Obstacle, string) {
 	switch {
 	case len(p.Candidates) == 0:
-		return "no instance can take the leadership"
+		return NoCandidate, "no instance can take the leadership"
 	case !c.Automatic:
-		return "failover.mode is manual: decide with `baton failover`"
+		return Manual, "failover.mode is manual: decide with `baton failover`"
 	case c.Paused:
-		return "automatic failover is paused by an operator: `baton resume failover`"
+		return Suspended, "automatic failover is paused by an operator: `baton resume failover`"
 	case c.Cooldown > 0:
-		return fmt.Sprintf("the last hand-over was too short ago: %s of failover.cooldown are left; decide with `baton failover`", short(c.Cooldown))
+		return Cooling, fmt.Sprintf("the last hand-over was too short ago: %s of failover.cooldown are left; decide with `baton failover`", short(c.Cooldown))
+	case c.Promise != Async && !c.Protected && c.Unseen:
+		return Unprotected, "baton has not seen since its start that commits wait for the relay: some that succeeded may not be in it; decide with `baton failover --allow-loss`"
 	case c.Promise != Async && !c.Protected:
-		return fmt.Sprintf("the leader ran unprotected for %s: commits that succeeded since may not be in the relay; decide with `baton failover --allow-loss`", short(c.Unprotected))
+		return Unprotected, fmt.Sprintf("the leader ran unprotected for %s: commits that succeeded since may not be in the relay; decide with `baton failover --allow-loss`", short(c.Unprotected))
+	case p.NeedsFence && !c.FenceHook && !c.BootsFenced:
+		return Unfenced, "the leader may start again by itself and take writes, since it doesn't boot fenced: failover.boot fenced or hooks.fence is needed to be sure; decide with `baton failover`"
 	case p.NeedsFence && !c.FenceHook:
-		return fmt.Sprintf("the leader is silent, not known to be dead, and may wake up and acknowledge: hooks.fence is needed to be sure, or durability.mode strict; decide with `baton failover` (%s)", c.Leader.Reason)
+		return Unfenced, fmt.Sprintf("the leader is silent, not known to be dead, and may wake up and acknowledge: hooks.fence is needed to be sure, or durability.mode strict; decide with `baton failover` (%s)", c.Leader.Reason)
 	}
-	return ""
+	return "", ""
 }

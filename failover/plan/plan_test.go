@@ -23,7 +23,7 @@ const (
 //	judge [window=D] [refused=D]    evidence, one NAME=VALUE a line: probes refused stream writes (durations), fault
 //	decide                          a cluster, one NAME VALUE… a line:
 //	    promise strict|balanced|async
-//	    unprotected D | manual | paused | cooldown D | fence-hook
+//	    unprotected D | unseen | boots-open | manual | paused | cooldown D | fence-hook
 //	    relay N, leader N           transactions 1-N of the relay, of the leader
 //	    leader-is died|silent|suspect|alive
 //	    NAME N [prefer|neutral|avoid|never] [lag=D] [errant] [older] [no-binlog] [problem=TEXT…]
@@ -75,7 +75,7 @@ func judge(t *testing.T, d *datadriven.TestData) string {
 }
 
 func decide(t *testing.T, input string) string {
-	c := Cluster{Promise: Balanced, Protected: true, Automatic: true, Leader: Verdict{Health: Alive}}
+	c := Cluster{Promise: Balanced, Protected: true, Automatic: true, BootsFenced: true, Leader: Verdict{Health: Alive}}
 	for line := range strings.Lines(input) {
 		fields := strings.Fields(line)
 		value := ""
@@ -87,6 +87,10 @@ func decide(t *testing.T, input string) string {
 			c.Promise = Promise(value)
 		case "unprotected":
 			c.Protected, c.Unprotected = false, duration(t, value)
+		case "unseen":
+			c.Protected, c.Unseen = false, true
+		case "boots-open":
+			c.BootsFenced = false
 		case "manual":
 			c.Automatic = false
 		case "paused":

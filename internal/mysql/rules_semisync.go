@@ -41,7 +41,7 @@ func judgeAcknowledgers(c *Cluster, m *Member) verdict {
 	if !c.SemiSync || !m.Leader {
 		return verdict{}
 	}
-	others := m.Facts.otherAcknowledgers(c.BatonID)
+	others := m.Facts.OtherAcknowledgers(c.BatonID)
 	if len(others) == 0 {
 		return verdict{}
 	}

@@ -114,8 +114,8 @@ type Acknowledger struct {
 // and its server_id.
 func uuidOf(batonID uint32) string { return fmt.Sprintf("6261746f-6e00-8000-8000-0000%08x", batonID) }
 
-// otherAcknowledgers returns those that are not baton's stream.
-func (f *Facts) otherAcknowledgers(batonID uint32) []Acknowledger {
+// OtherAcknowledgers returns those that are not baton's stream.
+func (f *Facts) OtherAcknowledgers(batonID uint32) []Acknowledger {
 	var others []Acknowledger
 	for _, a := range f.Acknowledgers {
 		if !strings.EqualFold(a.UUID, uuidOf(batonID)) {

@@ -90,6 +90,14 @@ func Fence(ctx context.Context, q Querier) error {
 	return set(ctx, q, "SET GLOBAL super_read_only = ON")
 }
 
+// Fenced tells whether super_read_only is ON. Its error wraps a [*Fault].
+func Fenced(ctx context.Context, q Querier) (fenced bool, err error) {
+	if err := q.QueryRowContext(ctx, "SELECT @@GLOBAL.super_read_only").Scan(&fenced); err != nil {
+		return false, fmt.Errorf("read super_read_only: %w", Classify(err))
+	}
+	return fenced, nil
+}
+
 // PersistFence makes the server start with super_read_only=ON, and so
 // read_only=ON, from its next start on, and changes nothing before. A server
 // that is started without its option file, or with persisted_globals_load=OFF,

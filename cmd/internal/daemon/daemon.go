@@ -132,7 +132,7 @@ func (d *Daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.control = failover.NewController(settingsOf(cfg), namesOf(cfg), failover.ControllerDeps{
-		Observer: d.observer, Stream: d.stream, Followers: d, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history,
+		Observer: d.observer, Stream: d.stream, Followers: d, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history, BatonID: d.state.get().ServerID,
 	})
 	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP},
 		admin.Deps{Cluster: d, HandOvers: handOvers{d.control, d}, Events: d.history, Build: d.opts.Build, Logger: d.logger.Named("admin")})
@@ -178,7 +178,7 @@ func (d *Daemon) observe(ctx context.Context, cfg config.Config, targets []mysql
 	}
 	d.observer = failover.New(failover.Config{
 		Targets: targets, Leader: d.state.get().Leader, Interval: cfg.Failover.Interval, Timeout: cfg.Failover.Timeout,
-		BatonID: id, SemiSync: d.semiSync,
+		BatonID: id, SemiSync: d.semiSync, SemiSyncSettings: semiSyncOf(cfg), Heartbeat: true,
 	}, failover.Deps{Relay: d.relay, Recorder: d.history})
 	d.work.Go(func() {
 		if err := d.observer.Run(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/batondb/baton/config"
 	"github.com/batondb/baton/failover"
 	"github.com/batondb/baton/failover/plan"
+	"github.com/batondb/baton/internal/mysql"
 )
 
 // settingsOf is what the configuration says about handing over.
@@ -27,6 +28,17 @@ func settingsOf(cfg config.Config) failover.Settings {
 		s.Promotions[in.Name] = plan.Promotion(in.Promotion)
 	}
 	return s
+}
+
+// semiSyncOf is how commits on the leader are to wait; nil where they are not.
+func semiSyncOf(cfg config.Config) *mysql.SemiSyncSettings {
+	switch cfg.Durability.Mode {
+	case config.Async:
+		return nil
+	case config.Strict:
+		return &mysql.SemiSyncSettings{}
+	}
+	return &mysql.SemiSyncSettings{Timeout: cfg.Durability.AckTimeout}
 }
 
 func hooksOf(hooks []config.Hook) []failover.Hook {
@@ -102,6 +114,5 @@ func (d *Daemon) fenceFirst(ctx context.Context, instance string) error {
 	if !d.control.Deposed(instance) {
 		return nil
 	}
-	_, err := d.control.FenceDeposed(ctx, instance)
-	return err
+	return d.control.FenceDeposed(ctx, instance)
 }

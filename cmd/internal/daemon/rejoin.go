@@ -33,7 +33,17 @@ func (h handOvers) Rejoin(ctx context.Context, instance string, rewind bool, say
 	step := func(name, detail string) {
 		say(failover.StepReport{At: time.Now(), Elapsed: time.Since(began).Seconds(), Step: name, Detail: detail})
 	}
-	if err := h.d.rejoin(ctx, f, rewind, step); err != nil {
+	// An instance that is just being promoted is no follower any more.
+	err = h.Exclusively(ctx, func() error {
+		h.d.mu.Lock()
+		_, err := h.d.follower(instance)
+		h.d.mu.Unlock()
+		if err == nil {
+			err = h.d.rejoin(ctx, f, rewind, step)
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	step("follow", instance+" is applied to")

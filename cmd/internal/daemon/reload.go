@@ -52,7 +52,11 @@ func (d *Daemon) Reload(context.Context) (admin.Reloaded, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	changed, restart := config.Changes(d.cfg, cfg)
-	leader := d.state.get().Leader
+	m := d.state.get()
+	leader := m.Leader
+	if m.HandOver != nil {
+		return admin.Reloaded{}, &admin.Error{Code: admin.Refused, Message: fmt.Sprintf("a %s is under way", m.HandOver.Kind), Mend: "reload when it is done"}
+	}
 	if _, ok := cfg.Instance(leader); !ok {
 		return admin.Reloaded{}, &admin.Error{Code: admin.Refused, Message: leader + " leads and is not in the new configuration",
 			Mend: "add it again: only followers can be removed"}

@@ -83,11 +83,27 @@ func (s *store) change(f func(*memory)) error {
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
-	if err := renameio.WriteFile(s.path, append(raw, '\n'), 0o600); err != nil {
+	if m.Epoch < s.m.Epoch {
+		return fmt.Errorf("write the state: epoch %d after epoch %d", m.Epoch, s.m.Epoch)
+	}
+	if err := replace(s.path, append(raw, '\n')); err != nil {
 		return fmt.Errorf("write the state: %w; free space in the state directory or put its permissions right", err)
 	}
 	s.m = m
 	return nil
+}
+
+// replace gives a file new content, all of it or none after a crash, and returns
+// when that has reached the disk: the name in the folder too.
+func replace(path string, content []byte) error {
+	if err := renameio.WriteFile(path, content, 0o600); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // lease is one machine's [failover.Lease]: whoever holds the lock of the state
@@ -97,12 +113,9 @@ type lease struct{ *store }
 // Leadership implements [failover.Lease].
 func (l lease) Leadership() failover.Leadership { return l.get().Leadership }
 
-// Write implements [failover.Lease].
-func (l lease) Write(next failover.Leadership) error {
-	if epoch := l.get().Epoch; next.Epoch < epoch {
-		return fmt.Errorf("write epoch %d after epoch %d: another baton has handed over meanwhile", next.Epoch, epoch)
-	}
-	return l.change(func(m *memory) { m.Leadership = next })
+// Update implements [failover.Lease].
+func (l lease) Update(change func(*failover.Leadership)) error {
+	return l.change(func(m *memory) { change(&m.Leadership) })
 }
 
 // Lost implements [failover.Lease].

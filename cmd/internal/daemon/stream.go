@@ -20,6 +20,7 @@ type stream struct {
 	mu      sync.Mutex
 	source  *source.Source // the last one made; nil before the first
 	running bool
+	from    string          // whom the source streams from
 	ctx     context.Context // of the sources; nil before the relay has a beginning
 	totals  totals          // of the sources before this one
 }
@@ -30,7 +31,13 @@ type totals struct{ connects, bytes, acknowledged uint64 }
 // Start implements [failover.Stream].
 func (s *stream) Start(instance string) error {
 	s.Stop()
+	// The daemon's mutex is never asked for while s.mu is held: Status holds it and
+	// asks for s.mu.
 	target, err := s.d.target(instance)
+	if err != nil {
+		return err
+	}
+	made, err := s.d.newSource(target)
 	if err != nil {
 		return err
 	}
@@ -39,17 +46,13 @@ func (s *stream) Start(instance string) error {
 	if s.ctx.Err() != nil {
 		return errors.New("the daemon is stopping")
 	}
-	made, err := s.d.newSource(target)
-	if err != nil {
-		return err
-	}
 	if s.source != nil {
 		st := s.source.Status()
 		s.totals.connects += st.Connections
 		s.totals.bytes += st.Bytes
 		s.totals.acknowledged += st.SemiSync.Acknowledgements
 	}
-	s.source, s.running = made, true
+	s.source, s.running, s.from = made, true, instance
 	s.d.work.Go(func() {
 		if err := made.Run(s.ctx); err != nil && !errors.Is(err, source.ErrClosed) {
 			s.d.logger.Error("the leader is not read", zap.Error(err))
@@ -87,6 +90,11 @@ func (s *stream) State() failover.StreamState {
 		return failover.StreamState{}
 	}
 	state := failover.StreamState{Streaming: st.State == source.Streaming, Heard: st.LastEvent}
+	s.mu.Lock()
+	if s.running {
+		state.From = s.from
+	}
+	s.mu.Unlock()
 	state.Acknowledging = state.Streaming && st.SemiSync.Active
 	if st.State == source.Stopped && st.Reason == source.Diverged {
 		state.Diverged = st.Error
