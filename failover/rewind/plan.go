@@ -57,6 +57,8 @@ type judge struct {
 	plan   Plan
 	counts map[tableName]*TableChange
 
+	first binlog.Format // of the first transaction
+
 	tx      *binlog.Transaction // at hand
 	scanner *scanner
 	told    map[string]bool // reasons that were given for it
@@ -86,6 +88,13 @@ func (j *judge) transaction(tx *binlog.Transaction) (err error) {
 	j.tx, j.told = tx, map[string]bool{}
 	j.plan.Transactions++
 	j.plan.Bytes += tx.Size
+	if len(j.first.Event) == 0 {
+		j.first = tx.Format
+	}
+	if !j.first.SameAs(tx.Format) {
+		// The server takes another format only between transactions.
+		j.refuse(nil, "it was written in another format than those before: the server was upgraded, or its binlog_checksum changed, in between")
+	}
 	for e, err := range plain(tx) {
 		if err != nil {
 			return err

@@ -9,8 +9,9 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/internal/mysql"
 	"github.com/go-mysql-org/go-mysql/client"
-	"github.com/go-mysql-org/go-mysql/mysql"
+	protocol "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 )
 
@@ -60,6 +61,13 @@ func (e *Errant) open(ctx context.Context, dir string) error {
 	if missing := e.set.Subtract(e.executed); e.set.IsEmpty() || !missing.IsEmpty() {
 		return fmt.Errorf("%w: it hasn't executed %s", ErrChanged, missing)
 	}
+	purged, err := mysql.GTIDPurged(ctx, db)
+	if err != nil {
+		return err
+	}
+	if gone := e.set.Intersect(purged); !gone.IsEmpty() {
+		return fmt.Errorf("%s: %w", gone, ErrPurged)
+	}
 	if err := e.makeFolder(dir); err != nil {
 		return err
 	}
@@ -79,8 +87,10 @@ func (e *Errant) receive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	// Not client.Conn's own Close, which touches what another goroutine may use.
+	raw := conn.Conn.Conn
+	defer raw.Close()
+	defer context.AfterFunc(ctx, func() { raw.Close() })()
 	if err := e.dump(conn); err != nil {
 		return interrupted(ctx, fmt.Errorf("ask for the binlog: %w", err))
 	}
@@ -92,7 +102,7 @@ func (e *Errant) receive(ctx context.Context) error {
 		return err
 	}
 	if missing := e.set.Subtract(in.got); !missing.IsEmpty() {
-		return fmt.Errorf("%w: the server didn't send %s", ErrPurged, missing)
+		return fmt.Errorf("%s: %w", missing, ErrPurged)
 	}
 	return nil
 }
@@ -119,7 +129,7 @@ func (e *Errant) dump(conn *client.Conn) error {
 	if err != nil {
 		return fmt.Errorf("encode the set: %w", err)
 	}
-	packet := append(make([]byte, 4), mysql.COM_BINLOG_DUMP_GTID)
+	packet := append(make([]byte, 4), protocol.COM_BINLOG_DUMP_GTID)
 	packet = binary.LittleEndian.AppendUint16(packet, nonBlocking)
 	packet = binary.LittleEndian.AppendUint32(packet, e.deps.ServerID)
 	packet = binary.LittleEndian.AppendUint32(packet, 0)
@@ -151,31 +161,20 @@ func (r *receiver) run(conn *client.Conn) error {
 		switch {
 		case len(packet) == 0:
 			return fmt.Errorf("%w: an empty packet", binlog.ErrMalformed)
-		case packet[0] == mysql.EOF_HEADER && len(packet) < 9:
+		case packet[0] == protocol.EOF_HEADER && len(packet) < 9:
 			if r.groups.Open() {
 				return fmt.Errorf("%w: the stream ends inside a transaction", binlog.ErrMalformed)
 			}
 			return nil
-		case packet[0] == mysql.ERR_HEADER:
-			return refusedDump(conn.HandleErrorPacket(packet))
-		case packet[0] != mysql.OK_HEADER:
+		case packet[0] == protocol.ERR_HEADER:
+			return fmt.Errorf("read the binlog: %w", mysql.Classify(conn.HandleErrorPacket(packet)))
+		case packet[0] != protocol.OK_HEADER:
 			return fmt.Errorf("%w: a packet that begins with %02x", binlog.ErrMalformed, packet[0])
 		}
 		if err := r.event(packet[1:]); err != nil {
 			return err
 		}
 	}
-}
-
-// refusedDump tells purged binlogs from other reasons: error 1236 stands for
-// many, but no other names binary logs that were purged.
-func refusedDump(err error) error {
-	const fatalReadingBinlog = 1236
-	var my *mysql.MyError
-	if errors.As(err, &my) && my.Code == fatalReadingBinlog {
-		return fmt.Errorf("%w (the server says: %s)", ErrPurged, my.Message)
-	}
-	return err
 }
 
 func (r *receiver) event(raw []byte) error {

@@ -56,8 +56,9 @@ func openSession(ctx context.Context, target instance.Target) (*session, error) 
 	return s, nil
 }
 
-// close ends the connection; the server rolls back what is open.
-func (s *session) close() { _ = s.conn.Close() }
+// close ends the connection; the server rolls back what is open. It may be
+// called by any goroutine: unlike client.Conn's own it touches no other state.
+func (s *session) close() { _ = s.conn.Conn.Conn.Close() }
 
 // execute runs one statement whose result is of no interest.
 func (s *session) execute(statement string) error {

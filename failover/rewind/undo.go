@@ -2,7 +2,6 @@ package rewind
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -97,13 +96,6 @@ func (u *undoing) makeShadows() error {
 }
 
 func (u *undoing) all(ctx context.Context) error {
-	// A server that has read events in one format reads on in it, and takes
-	// another only between transactions.
-	for _, tx := range u.errant.transactions {
-		if !tx.Format.SameAs(u.errant.transactions[0].Format) {
-			return errors.New("the errant transactions were written by servers of different versions: rebuild the instance")
-		}
-	}
 	if err := u.tell(u.errant.transactions[0].Format.WithoutChecksum()); err != nil {
 		return err
 	}
