@@ -140,11 +140,6 @@ func (c *Controller) config() (Settings, []string) {
 	return c.settings, c.names
 }
 
-func (c *Controller) promise() plan.Promise {
-	settings, _ := c.config()
-	return settings.Promise
-}
-
 // Begin takes up where the last daemon left off: a hand-over that had not come to
 // its promotion is undone, and the stream and the appliers are started. It waits
 // for nobody.
