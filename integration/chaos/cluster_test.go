@@ -39,11 +39,6 @@ type cluster struct {
 	state  disk // the daemon's
 }
 
-// option changes the daemon's configuration before its start.
-type option func(*daemon)
-
-func with(key string, value any) option { return func(d *daemon) { d.set(key, value) } }
-
 // Modes of durability.
 const (
 	strict   = "strict"
@@ -51,16 +46,16 @@ const (
 )
 
 // startCluster starts three instances, the first of which leads, with the tables of the clients, and a daemon.
-func startCluster(t testing.TB, opts ...option) *cluster {
+func startCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := newCluster(t, opts...)
+	c := newCluster(t)
 	c.daemon.start()
 	c.settled()
 	return c
 }
 
 // newCluster is startCluster with a daemon that is still to be started.
-func newCluster(t testing.TB, opts ...option) *cluster {
+func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "chaos-")
 	require.NoError(t, err)
@@ -110,9 +105,6 @@ func newCluster(t testing.TB, opts ...option) *cluster {
 		"switchover": map[string]any{"drain_timeout": "1s"},
 		"relay":      map[string]any{"segment_size": "4MiB", "memory": "8MiB", "retention": "0s"},
 		"log":        map[string]any{"format": "json", "level": "info"},
-	}
-	for _, o := range opts {
-		o(c.daemon)
 	}
 	return c
 }

@@ -39,6 +39,7 @@ func faults() []fault {
 		{name: "switchover", weight: 2, strike: switchover},
 		{name: "extra", weight: 2, strike: extra},
 		{name: "restart", weight: 3, strike: restart},
+		{name: "shutdown", weight: 2, strike: shutdown},
 		{name: "stall", mode: strict, weight: 2, strike: stall},
 		{name: "one-way", mode: strict, weight: 2, strike: oneWay},
 		{name: "slow", strike: slow},
@@ -98,6 +99,21 @@ func kill(x *round) {
 func restart(x *round) {
 	x.strike(func(n *node) { n.kill(x.t); n.revive(x.t) })
 	x.load.await(10)
+}
+
+// The leader is stopped in order, by somebody who has not asked baton.
+func shutdown(x *round) {
+	x.strike(func(n *node) {
+		require.NoError(x.t, n.Stop(x.ctx))
+		n.forBaton.Cut()
+		n.forClients.Cut()
+	})
+	if x.r.IntN(2) == 0 {
+		x.leader.revive(x.t)
+		x.load.await(10)
+		return
+	}
+	x.moved()
 }
 
 // The leader hangs, and goes on when another leads, or a little before.

@@ -23,10 +23,10 @@ type scene struct {
 	rounds int
 }
 
-func newScene(t *testing.T, opts ...option) *scene {
+func newScene(t *testing.T) *scene {
 	t.Helper()
 	t.Parallel()
-	c := startCluster(t, opts...)
+	c := startCluster(t)
 	s := &scene{T: t, cluster: c, load: newClients(c, 1), report: newReport()}
 	sees := watchOver(c)
 	t.Cleanup(sees.testify)
