@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -96,10 +97,17 @@ func (w *watch) noteWrite(ctx context.Context, f *mysql.Fault, since time.Time) 
 
 func (h *heartbeat) disconnect() {
 	if h.conn != nil {
-		_ = h.conn.Close()
+		discard(h.conn)
 		h.conn = nil
 	}
 	clear(h.hanging)
+}
+
+// discard ends a connection for good: back in the pool, what is written over it
+// next would stay out of the binlog.
+func discard(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = conn.Close()
 }
 
 // write writes once, looking at why it hangs if it does.
@@ -128,7 +136,7 @@ func (h *heartbeat) attempt(ctx context.Context) error {
 		}
 		id, err := mysql.Unlogged(ctx, conn)
 		if err != nil {
-			_ = conn.Close()
+			discard(conn)
 			return err
 		}
 		h.conn = conn
