@@ -218,7 +218,10 @@ func (h *heartbeat) stuckCommits(ctx context.Context) (f *mysql.Fault, since tim
 			first = now
 		}
 		seen[c.ID] = first
-		if now.Sub(first) < h.w.o.cfg.Timeout {
+		// A busy client is met in a commit each time; it is the same one only if its
+		// statement is as old, which is told in whole seconds.
+		age := time.Duration(c.Seconds-1) * time.Second
+		if min(age, now.Sub(first)) < h.w.o.cfg.Timeout {
 			continue
 		}
 		stuck++
