@@ -81,15 +81,31 @@ func (g *gate) Admit(ctx context.Context) error {
 	if err := g.d.fenceFirst(ctx, g.target.Name); err != nil {
 		return err
 	}
+	// What can't take part for any other reason is not asked about a rewind.
+	if err := g.d.observer.Admit(ctx, g.target.Name); err != nil && !mayBeRewinding(err) {
+		return g.refuse(ctx, err)
+	}
 	if err := g.d.finishRewind(ctx, g.target); err != nil {
 		return err
 	}
-	err := g.d.observer.Prepare(ctx, g.target.Name)
-	if err == nil {
-		now := time.Now()
-		g.admitted.Store(&now)
-		return nil
+	if err := g.d.observer.Prepare(ctx, g.target.Name); err != nil {
+		return g.refuse(ctx, err)
 	}
+	now := time.Now()
+	g.admitted.Store(&now)
+	return nil
+}
+
+// mayBeRewinding tells whether an instance may be refused only because a rewind
+// of it was cut off: its gtid_executed then holds too much, or too little.
+func mayBeRewinding(err error) bool {
+	refusal, ok := errors.AsType[*failover.Refusal](err)
+	return ok && (refusal.State == failover.Quarantined || refusal.State == failover.NeedsSeed)
+}
+
+// refuse says in the applier's words why its follower isn't admitted. g.mu is
+// held.
+func (g *gate) refuse(ctx context.Context, err error) error {
 	refusal, ok := errors.AsType[*failover.Refusal](err)
 	if !ok {
 		return err
