@@ -137,7 +137,7 @@ func TestEverythingHappensAllServersHoldTheSameAndNothingIsLeft(t *testing.T) {
 	require.Equal(t, exitDone, d.performed(ctx), out)
 	for _, happened := range []string{
 		"ALTER TABLE orders", "db3 had all of them", "transactions acknowledged meanwhile: 0", "commits return",
-		`db[23] leads: cut .* writable \d+\.\d\d s after the kill`, "fenced: read_only=1, .*an order there gets error 1290",
+		`db[23] leads. After the kill: cut .*, writable \d+\.\d\d s\n`, "fenced: read_only=1, .*an order there gets error 1290",
 		"db1 follows db[23]", `db1 leads again: freeze .* writable \d+\.\d\d s\n`, "no order could be placed for",
 		"All three servers hold the same", "acknowledged, each of them once on all servers, and no other; every commit waited",
 		"\nservers, daemon and folders are gone\n$",

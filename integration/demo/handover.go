@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (d *demo) killLeader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("%s leads: %s after the kill", done.To, steps)
+	d.say("%s leads. After the kill: %s", done.To, steps)
 	d.say("no order could be placed for %s, as the customers measured it (%s without a writable leader, says baton); without an\n"+
 		"answer were %s: %d of them found on %s, the others placed again", precisely(move.gap), precisely(inSeconds(done.Unwritable)),
 		english.Plural(int(d.load.found.Load()+d.load.again.Load()), "order", ""), d.load.found.Load(), done.To)
@@ -66,13 +67,14 @@ func (d *demo) handedOver(ctx context.Context, since time.Time) (handOver, error
 	return done, nil
 }
 
-// stepsSince are the steps of the hand-over as the events tell them, with their times after a moment.
+// stepsSince are the steps of the hand-over as the events tell them, with their times after a moment, and its reason.
 func (d *demo) stepsSince(ctx context.Context, begun time.Time) (string, error) {
 	events, err := askEvents(ctx, d.daemon.socket, begun)
 	if err != nil {
 		return "", err
 	}
 	var steps []string
+	reason := ""
 	for _, e := range events {
 		if e.Kind != "hand-over-step" {
 			continue
@@ -81,12 +83,11 @@ func (d *demo) stepsSince(ctx context.Context, begun time.Time) (string, error) 
 		_, text, _ := strings.Cut(e.Message, ": ")
 		step, why, _ := strings.Cut(text, ": ")
 		if step == "cut" {
-			why, _, _ = strings.Cut(why, ";")
-			step = fmt.Sprintf("%s (%s)", step, why)
+			reason, _, _ = strings.Cut(why, ";")
 		}
 		steps = append(steps, fmt.Sprintf("%s %s", step, precisely(e.Time.Sub(begun))))
 	}
-	return strings.Join(steps, ", "), nil
+	return fmt.Sprintf("%s\n(of %s baton said: %s)", strings.Join(steps, ", "), d.servers[0].Name, reason), nil
 }
 
 // switchBack hands the leadership back to the first server, under load.
@@ -105,8 +106,14 @@ func (d *demo) switchBack(ctx context.Context) error {
 	move := d.load.expectMove()
 	begun := time.Now()
 	d.say("baton switchover --to %s, under load", back.Name)
-	progress, err := d.daemon.order(ctx, "switchover", "--to", back.Name, "-o", "json")
-	if err != nil {
+	var progress string
+	var failed error
+	err := d.until(ctx, "baton agrees to hand over", func() bool {
+		progress, failed = d.daemon.order(ctx, "switchover", "--to", back.Name, "-o", "json")
+		// It is asked again where it began nothing: a disk that hangs for a moment is a reason.
+		return failed == nil || !strings.Contains(progress, `"code":"refused"`)
+	})
+	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
 	if err := d.until(ctx, "orders are placed on "+back.Name, move.ended); err != nil {

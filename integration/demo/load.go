@@ -33,9 +33,13 @@ const (
 	errorDuplicate = 1062
 )
 
-// notHere are the errors of a server that doesn't take writes, or not from this connection, any more: read-only (two),
-// shutdown or end of the connection (two), end of the statement.
-var notHere = []uint16{1290, 1836, 1053, 3169, 1317}
+var (
+	// readOnly are the errors of a server that is.
+	readOnly = []uint16{1290, 1836}
+	// notHere are those of a server that doesn't take writes, or not from this connection, any more: read-only, shutdown
+	// or end of the connection (two), end of the statement.
+	notHere = append([]uint16{1053, 3169, 1317}, readOnly...)
+)
 
 // counters count what customers did.
 type counters struct {
@@ -250,8 +254,8 @@ func (l *load) moveOn(ctx context.Context, at int, cause error) (int, error) {
 func takesWrites(ctx context.Context, db *sql.DB) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	var readOnly bool
-	return db.QueryRowContext(ctx, "SELECT @@GLOBAL.read_only").Scan(&readOnly) == nil && !readOnly
+	var refuses bool
+	return db.QueryRowContext(ctx, "SELECT @@GLOBAL.read_only").Scan(&refuses) == nil && !refuses
 }
 
 func (l *load) read(ctx context.Context, at int) {

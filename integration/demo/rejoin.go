@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -24,8 +25,8 @@ func (d *demo) oldLeaderReturns(ctx context.Context) error {
 	if err := old.Restart(ctx); err != nil {
 		return err
 	}
-	var readOnly, superReadOnly bool
-	if err := old.DB().QueryRowContext(ctx, "SELECT @@GLOBAL.read_only, @@GLOBAL.super_read_only").Scan(&readOnly, &superReadOnly); err != nil {
+	var isReadOnly, isSuperReadOnly bool
+	if err := old.DB().QueryRowContext(ctx, "SELECT @@GLOBAL.read_only, @@GLOBAL.super_read_only").Scan(&isReadOnly, &isSuperReadOnly); err != nil {
 		return fmt.Errorf("ask %s whether it takes writes: %w", old.Name, err)
 	}
 	refused, err := refusal(ctx, old)
@@ -33,7 +34,7 @@ func (d *demo) oldLeaderReturns(ctx context.Context) error {
 		return err
 	}
 	d.say("%s, started again, is up after %s, fenced: read_only=%s, super_read_only=%s; an order there gets error %d",
-		old.Name, seconds(time.Since(begun)), bit(readOnly), bit(superReadOnly), refused)
+		old.Name, seconds(time.Since(begun)), bit(isReadOnly), bit(isSuperReadOnly), refused)
 	back := time.Now()
 	err = d.until(ctx, old.Name+" follows", func() bool { return d.watch.follows(old.Name) || d.watch.errant(old.Name) > 0 })
 	if err != nil {
@@ -70,12 +71,19 @@ func refusal(ctx context.Context, s *mysqltest.Server) (uint16, error) {
 		return 0, err
 	}
 	defer db.Close()
-	_, err = db.ExecContext(ctx, "UPDATE customers SET orders = orders + 1 WHERE id = 1")
-	refused, ok := errors.AsType[*mysql.MySQLError](err)
-	if !ok {
-		return 0, fmt.Errorf("%s, which has led before, isn't fenced: a write gave %w", s.Name, err)
+	for {
+		_, err := db.ExecContext(ctx, "UPDATE customers SET orders = orders + 1 WHERE id = 1")
+		if err == nil {
+			return 0, fmt.Errorf("%s, which has led before, takes writes after its restart", s.Name)
+		}
+		if refused, ok := errors.AsType[*mysql.MySQLError](err); ok && slices.Contains(readOnly, refused.Number) {
+			return refused.Number, nil
+		}
+		// Baton ends the connections that it finds when it fences an instance.
+		if err := sleep(ctx, poll); err != nil {
+			return 0, err
+		}
 	}
-	return refused.Number, nil
 }
 
 func bit(b bool) string {
