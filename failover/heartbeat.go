@@ -59,13 +59,19 @@ func (w *watch) mayBeat(ctx context.Context) (context.Context, bool) {
 		w.endBeat() // its write has come to an end
 		w.endBeat = nil
 	}
-	if w.target.Name != w.o.leader || w.fault != nil || w.facts == nil || w.pulse.ReadOnly || w.pulse.SuperReadOnly || w.openErr != nil {
+	if w.target.Name != w.o.leader || w.fault != nil || w.facts == nil || !canLead(w.facts) || w.pulse.ReadOnly || w.pulse.SuperReadOnly || w.openErr != nil {
 		w.writeFault, w.writeSince = nil, time.Time{}
 		return nil, false
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w.endBeat = cancel
 	return ctx, true
+}
+
+// canLead tells whether a server is one that baton replicates from: nothing is
+// written to any other, whatever the config calls it.
+func canLead(f *mysql.Facts) bool {
+	return f.Version.Flavour == mysql.MySQL && f.Version.AtLeast(8, 0, 0) && f.GTIDMode == "ON" && f.LogBin
 }
 
 // stopBeat gives up the heartbeat that is being written, if any, and forgets
