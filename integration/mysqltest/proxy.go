@@ -249,11 +249,13 @@ func (p *Proxy) pump(l *link, from io.Reader, to io.Writer, d Direction) {
 			if chunk == nil {
 				return
 			}
-			if _, err := to.Write(chunk); err != nil {
+			_, err := to.Write(chunk)
+			if last {
+				// Also where this connection broke meanwhile: nobody else will do it.
+				p.set(func() { p.cuts++; p.closeLinks() })
 				return
 			}
-			if last {
-				p.set(func() { p.cuts++; p.closeLinks() })
+			if err != nil {
 				return
 			}
 			rest = rest[len(chunk):]
