@@ -48,10 +48,12 @@ func (a *action) write(step Step) error {
 		a.handOver.Unfinished = nil // it is overtaken
 	}
 	h := a.handOver
+	to, _ := a.deps.Observer.View().Instance(h.To)
+	fenced := a.willBootFenced(to)
 	err := a.deps.Lease.Update(func(l *Leadership) {
 		l.HandOver = &h
 		if step == Promote {
-			l.Leader, l.Epoch = h.To, h.Epoch
+			l.Leader, l.Epoch, l.BootsFenced = h.To, h.Epoch, fenced
 			// From now on, whatever becomes of this promotion.
 			l.Deposed = append(without(l.Deposed, h.From), h.From)
 		}

@@ -316,7 +316,7 @@ func (c *Controller) explain(v plan.Verdict, p plan.Plan) {
 	case plan.Suspect:
 		c.record(history.Warn, history.LeaderAlarm, leader, v.Reason, "")
 	default:
-		c.record(history.Error, history.FailoverBlocked, leader, fmt.Sprintf("the leader is %s (%s) and no failover happens", v.Health, v.Reason), p.BlockedBy)
+		c.record(history.Error, history.FailoverBlocked, leader, fmt.Sprintf("the leader %s (%s) and no failover happens", v.Health.Words(), v.Reason), p.BlockedBy)
 	}
 }
 

@@ -47,7 +47,7 @@ func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 	guarded := c.protect(now, settings, leader, stream)
 	cluster := plan.Cluster{
 		Promise: settings.Promise, Protected: guarded.on, Unprotected: now.Sub(guarded.since), Unseen: guarded.acked.IsZero(),
-		BootsFenced: c.bootsFenced(leader), Automatic: settings.Automatic, Paused: l.FailoverPaused,
+		BootsFenced: c.bootsFenced(leader, l.BootsFenced), Automatic: settings.Automatic, Paused: l.FailoverPaused,
 		FenceHook: len(settings.Hooks.Fence) > 0, Durable: c.deps.Relay.Durable(), Leader: v,
 	}
 	if l.Last != nil {
@@ -70,12 +70,25 @@ func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 }
 
 // bootsFenced tells whether the leader, started again by somebody, takes no
-// writes.
-func (c *Controller) bootsFenced(leader Instance) bool {
+// writes, and remembers it: what it has persisted it keeps while no baton runs.
+func (c *Controller) bootsFenced(leader Instance, remembered bool) bool {
+	if leader.Facts == nil {
+		return remembered
+	}
+	fenced := c.willBootFenced(leader)
+	if fenced != remembered {
+		if err := c.deps.Lease.Update(func(l *Leadership) { l.BootsFenced = fenced }); err != nil {
+			c.once(history.InstanceProblem, leader.Name, err.Error(), "")
+		}
+	}
+	return fenced
+}
+
+func (c *Controller) willBootFenced(in Instance) bool {
 	c.mu.Lock()
-	_, persisted := c.fenced[leader.Name]
+	_, persisted := c.fenced[in.Name]
 	c.mu.Unlock()
-	return leader.Facts != nil && leader.Facts.PersistedLoad && (persisted || leader.Facts.BootsFenced)
+	return in.Facts != nil && in.Facts.PersistedLoad && (persisted || in.Facts.BootsFenced)
 }
 
 // judge turns what was observed of the leader into a verdict. A silence counts

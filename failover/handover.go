@@ -74,6 +74,9 @@ type Leadership struct {
 	// Labels say, by the former leader's name, what the clients of transactions
 	// that it alone has were told.
 	Labels map[string]string `json:"labels,omitempty"`
+	// BootsFenced tells that the leader, started again by somebody, takes no
+	// writes.
+	BootsFenced bool `json:"boots_fenced,omitempty"`
 	// WaitsForever tells that the leader's commits wait for the relay however
 	// long: with strict durability also while no baton runs.
 	WaitsForever bool `json:"waits_forever,omitempty"`

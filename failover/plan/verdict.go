@@ -23,6 +23,17 @@ const (
 	Silent Health = "silent"
 )
 
+// Words is what is the matter, after "the leader".
+func (h Health) Words() string {
+	switch h {
+	case Died:
+		return "has died"
+	case "":
+		return "is not known yet"
+	}
+	return "is " + string(h)
+}
+
 // Evidence is what was observed of the leader. Durations are up to now; 0 means
 // that it isn't so.
 type Evidence struct {

@@ -71,6 +71,7 @@ type gate struct {
 	target   mysql.Target
 	mu       sync.Mutex                // held while the instance is asked and changed
 	kept     string                    // the errant transactions that were kept in files last
+	mend     string                    // what to do about them
 	admitted atomic.Pointer[time.Time] // when the follower was last made ready
 }
 
@@ -116,6 +117,9 @@ func (g *gate) refuse(ctx context.Context, err error) error {
 	}
 	if refusal.State == failover.Quarantined {
 		g.keep(ctx, refusal)
+		if g.kept == refusal.Message {
+			refusal.Mend = g.mend
+		}
 	}
 	states := map[failover.State]applier.State{
 		failover.Quarantined: applier.Quarantined, failover.NeedsSeed: applier.NeedsSeed, failover.Stopped: applier.Stopped,
@@ -138,10 +142,10 @@ func (g *gate) keep(ctx context.Context, refusal *failover.Refusal) {
 		return
 	}
 	defer func() { _ = errant.Close() }() // the files stay
-	g.kept = refusal.Message
+	g.kept, g.mend = refusal.Message, mendErrant(g.target.Name, errant)
 	g.d.history.Record(history.Event{Level: history.Warn, Kind: history.InstanceProblem, Instance: g.target.Name, GTID: errant.Set().String(),
 		Message: fmt.Sprintf("its %d errant transactions are kept in %s (%s)", errant.Plan().Transactions, errant.Folder(), g.d.labelOf(g.target.Name)),
-		Mend:    fmt.Sprintf("look at them, then `baton rejoin %s --rewind` undoes them", g.target.Name)})
+		Mend:    g.mend})
 }
 
 // unreachable is a refusal that passes by itself, as appliers see it.

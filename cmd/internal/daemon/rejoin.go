@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/batondb/baton/applier"
@@ -14,10 +13,6 @@ import (
 	"github.com/batondb/baton/internal/history"
 	"github.com/batondb/baton/internal/mysql"
 )
-
-// errantDir is the folder in the state directory where errant transactions are
-// kept.
-const errantDir = "errant"
 
 // Rejoin implements [admin.HandOvers]: an instance is fenced if it has led, an
 // unfinished rewind of it is finished, its errant transactions are kept in files
@@ -83,17 +78,20 @@ func (d *Daemon) rejoin(ctx context.Context, f *follower, undo bool, step func(n
 	return err
 }
 
-// refuseRejoin says what an operator can do about errant transactions.
 func refuseRejoin(name string, errant *rewind.Errant) error {
 	p := errant.Plan()
-	refused := &failover.Refused{
-		Reason: fmt.Sprintf("%s has %d transactions that nobody else has (%d rows): %s; they are kept in %s", name, p.Transactions, p.Rows, errant.Set(), errant.Folder()),
-		Mend:   fmt.Sprintf("look at them, then `baton rejoin %s --rewind` undoes them", name),
+	return &failover.Refused{
+		Reason: fmt.Sprintf("%s has %d transactions that nobody else has (%d rows): %s", name, p.Transactions, p.Rows, errant.Set()),
+		Mend:   mendErrant(name, errant),
 	}
-	if !p.Possible() {
-		refused.Mend = fmt.Sprintf("they can't be undone (%s): look at them, then rebuild %s from another instance", p.Refusals[0], name)
+}
+
+// mendErrant says what an operator can do about errant transactions.
+func mendErrant(name string, errant *rewind.Errant) string {
+	if p := errant.Plan(); !p.Possible() {
+		return fmt.Sprintf("look at them in %s; they can't be undone (%s), so rebuild %s from another instance", errant.Folder(), p.Refusals[0], name)
 	}
-	return refused
+	return fmt.Sprintf("look at them in %s, then `baton rejoin %s --rewind` undoes them", errant.Folder(), name)
 }
 
 // keepErrant reads an instance's errant transactions and keeps them in files.
@@ -107,7 +105,7 @@ func (d *Daemon) keepErrant(ctx context.Context, target mysql.Target, step func(
 		return nil, err
 	}
 	step("read", fmt.Sprintf("the errant transactions %s, from its binlog", set))
-	errant, err := rewind.Read(ctx, deps, set, filepath.Join(d.state.dir(), errantDir))
+	errant, err := rewind.Read(ctx, deps, set, d.state.dir())
 	if err != nil {
 		return nil, err
 	}
