@@ -332,30 +332,38 @@ func wait(t testing.TB, what string, done func() (bool, string)) {
 
 // switchover orders one, and returns what came of it.
 func (d *daemon) switchover(to string) (r failover.Result, err error) {
-	request, err := http.NewRequest(http.MethodPost, "http://baton/v1/switchover?to="+to, nil)
+	err = d.order("/v1/switchover?to="+to, &r)
+	return r, err
+}
+
+// rewind has what a quarantined instance alone has undone, and the instance follow again.
+func (d *daemon) rewind(instance string) error {
+	return d.order("/v1/rejoin?rewind=true&instance="+instance, new(any))
+}
+
+// order has the daemon do something that it tells the steps of, and reads on to the result.
+func (d *daemon) order(path string, result any) error {
+	request, err := http.NewRequest(http.MethodPost, "http://baton"+path, nil)
 	if err != nil {
-		return r, err
+		return err
 	}
 	patient := &http.Client{Timeout: patience, Transport: d.client.Transport}
 	answer, err := patient.Do(request)
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer answer.Body.Close()
 	said := "nothing"
 	lines := bufio.NewScanner(answer.Body)
 	for lines.Scan() {
 		said = lines.Text()
-		var line struct {
-			Result *failover.Result
-			Error  any
-		}
+		var line struct{ Result json.RawMessage }
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return r, err
+			return err
 		}
 		if line.Result != nil {
-			return *line.Result, nil
+			return json.Unmarshal(line.Result, result)
 		}
 	}
-	return r, errors.Join(fmt.Errorf("the daemon's last word: %s", said), lines.Err())
+	return errors.Join(fmt.Errorf("the daemon's last word: %s", said), lines.Err())
 }

@@ -21,6 +21,8 @@ type fault struct {
 	// mode is the durability that it is for; any unless given.
 	mode  string
 	hooks map[string]string
+	// alone has nothing else happen at the same time: it needs both followers, or counts what happens.
+	alone bool
 	// weight is how often it is drawn; 1 unless given.
 	weight int
 	// strike does it, and waits for what has to follow from it before everything is mended.
@@ -36,7 +38,7 @@ func faults() []fault {
 		{name: "stop", mode: strict, weight: 2, strike: stop},
 		{name: "cut", mode: strict, weight: 2, strike: cut},
 		{name: "daemon-step", weight: 3, strike: daemonAtStep},
-		{name: "switchover", weight: 2, strike: switchover},
+		{name: "switchover", alone: true, weight: 2, strike: switchover},
 		{name: "extra", weight: 2, strike: extra},
 		{name: "restart", weight: 3, strike: restart},
 		{name: "shutdown", weight: 2, strike: shutdown},
@@ -44,17 +46,17 @@ func faults() []fault {
 		{name: "one-way", mode: strict, weight: 2, strike: oneWay},
 		{name: "slow", strike: slow},
 		{name: "mid-packet", strike: midPacket},
-		{name: "clients-cut", strike: clientsCut},
-		{name: "silent-blocked", mode: balanced, strike: silentBlocked},
-		{name: "silent-fenced", mode: balanced, hooks: map[string]string{"fence": fenceHook}, strike: silentFenced},
+		{name: "clients-cut", alone: true, strike: clientsCut},
+		{name: "silent-blocked", alone: true, mode: balanced, strike: silentBlocked},
+		{name: "silent-fenced", alone: true, mode: balanced, hooks: map[string]string{"fence": fenceHook}, strike: silentFenced},
 		{name: "disk", strike: diskFull},
 		{name: "follower", strike: followerKilled},
-		{name: "candidate", weight: 2, strike: candidateKilled},
+		{name: "candidate", alone: true, weight: 2, strike: candidateKilled},
 		{name: "daemon", strike: daemonKilled},
 		{name: "relay-full", mode: strict, strike: relayFull},
-		{name: "double", weight: 2, strike: double},
+		{name: "double", alone: true, weight: 2, strike: double},
 		{name: "flap", strike: flap},
-		{name: "errant", strike: errant},
+		{name: "errant", alone: true, strike: errant},
 		{name: "semi-sync", strike: semiSyncOff},
 		{name: "switchover-step", weight: 2, strike: switchoverAtStep},
 	}
@@ -289,7 +291,7 @@ func double(x *round) {
 	x.moved()
 	x.pause(600)
 	second := x.cluster.leader()
-	x.leader, x.name = second, "double (second)"
+	x.leader, x.name = second, x.name+" (second)"
 	x.strike(func(n *node) { n.kill(x.t) })
 	if x.r.IntN(2) == 0 {
 		for _, n := range x.nodes { // the first is back

@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/batondb/baton/failover"
+	"github.com/batondb/baton/integration/mysqltest"
 	"github.com/batondb/baton/internal/history"
 )
 
@@ -71,8 +74,11 @@ func (c *cluster) oneRound(t *testing.T, r *rand.Rand, load *clients, report *re
 	load.start()
 	load.await(20)
 	x.pause(200)
+	if !f.alone && r.IntN(3) == 0 {
+		x.besides()
+	}
 	f.strike(x)
-	report.count(f.name)
+	report.count(x.name)
 	x.pause(500)
 	c.heal()
 	status := c.settled()
@@ -88,19 +94,30 @@ func (c *cluster) oneRound(t *testing.T, r *rand.Rand, load *clients, report *re
 		}
 		return
 	}
+	if len(quarantined) > 0 {
+		c.bringBack(r, report, sound, quarantined)
+		load.verify(c.nodes...)
+	}
+}
+
+// bringBack has the quarantined follow again: rewound, or made anew.
+func (c *cluster) bringBack(r *rand.Rand, report *report, sound, quarantined []*node) {
+	c.t.Helper()
 	for _, bad := range quarantined {
+		if r.IntN(2) == 0 {
+			report.count("(quarantined, rewound)")
+			require.NoError(c.t, c.daemon.rewind(bad.name))
+			continue
+		}
 		report.count("(quarantined, made anew)")
 		good := sound[0]
 		if good == c.leader() {
 			good = sound[len(sound)-1]
 		}
 		c.reseed(bad, good)
-		sound = append(sound, bad)
 	}
-	if len(quarantined) > 0 {
-		c.daemon.await("every instance follows again", streaming)
-		c.settled()
-	}
+	c.daemon.await("every instance follows again", streaming)
+	c.settled()
 }
 
 func streaming(s status) bool {
@@ -133,6 +150,29 @@ func (c *cluster) setUp(f fault) {
 		c.daemon.stop()
 		c.daemon.start()
 		c.settled()
+	}
+}
+
+// besides has something else happen at the same time.
+func (x *round) besides() {
+	others := x.followers()
+	n := others[x.r.IntN(len(others))]
+	switch x.r.IntN(4) {
+	case 0:
+		x.name += " (a follower is dead)"
+		n.kill(x.t)
+	case 1:
+		x.name += " (the daemon was just killed)"
+		x.daemon.kill9()
+		x.daemon.start()
+	case 2:
+		x.name += " (a follower is slow)"
+		n.forBaton.Slow(5000 + x.r.IntN(50_000))
+	case 3:
+		x.name += " (connections break)"
+		for _, n := range x.nodes {
+			n.forBaton.CutAfter(1+x.r.Int64N(1<<14), mysqltest.Direction(x.r.IntN(2)))
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func newScene(t *testing.T) *scene {
 func (s *scene) play(what string, hooks map[string]string, strike func(*round)) {
 	s.Helper()
 	s.rounds++
-	s.cluster.oneRound(s.T, rand.New(rand.NewPCG(1, uint64(s.rounds))), s.load, s.report, fault{name: what, hooks: hooks, strike: strike}, s.rounds)
+	s.cluster.oneRound(s.T, rand.New(rand.NewPCG(1, uint64(s.rounds))), s.load, s.report, fault{name: what, hooks: hooks, alone: true, strike: strike}, s.rounds)
 	if s.Failed() {
 		s.FailNow()
 	}
