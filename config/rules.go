@@ -109,8 +109,6 @@ func replicationRules() []rule {
 func handOverRules() []rule {
 	rs := []rule{
 		choice("failover.mode", "whether a failover waits for an operator", string(FailoverAutomatic), string(FailoverManual)),
-		duration("failover.interval", "time between two probes of an instance", 50*time.Millisecond, time.Minute),
-		duration("failover.timeout", "how long a probe waits for its answer", 50*time.Millisecond, time.Minute),
 		duration("failover.window", "how long probes and stream fail before a silent leader counts as dead", 50*time.Millisecond, time.Hour),
 		duration("failover.cooldown", "time after a hand-over without automatic failover", 0, 168*time.Hour),
 		choice("failover.boot", "whether instances start read-only until baton says otherwise", string(BootFenced), string(BootOpen)),
@@ -130,7 +128,12 @@ func handOverRules() []rule {
 			rule{key: "hooks." + h.name + "[].command", kind: kindArgs, required: true, meaning: "a line for /bin/sh -c, or a list of program and arguments"},
 			timeout)
 	}
-	return live(rs...)
+	// How instances are observed is settled when it begins.
+	observed := []rule{
+		duration("failover.interval", "time between two probes of an instance", 50*time.Millisecond, time.Minute),
+		duration("failover.timeout", "how long a probe waits for its answer", 50*time.Millisecond, time.Minute),
+	}
+	return append(observed, live(rs...)...)
 }
 
 func outsideRules() []rule {

@@ -152,6 +152,8 @@ func (c *Controller) protect(now time.Time, settings Settings, leader Instance, 
 	switch {
 	case settings.Promise == plan.Async:
 		g.on = false
+	case stream.Diverged != "", leader.Reachable() && leader.Facts != nil && leader.Facts.SuperReadOnly:
+		// It has started fenced, or was fenced: it can tell nobody of a commit.
 	case answers && !asWanted:
 		g.on = false
 	case asWanted && fed && (g.on || durable.ContainsSet(leader.Facts.GTIDExecuted)):

@@ -24,7 +24,7 @@ type Hook struct {
 }
 
 // HookFacts is what a hook is told: as JSON on its standard input, and each as an
-// environment variable, BATON_CLUSTER and so on.
+// environment variable, BATON_HOOK and so on.
 type HookFacts struct {
 	Hook       string `json:"hook"`
 	Kind       Kind   `json:"kind"`

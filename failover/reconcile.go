@@ -37,7 +37,15 @@ func (c *Controller) reconcile(ctx context.Context) {
 	if settings.BootFenced {
 		c.persistFences(ctx, view)
 	}
+	if !leader.Facts.ReadOnly {
+		c.noteOpen()
+	}
 	switch {
+	case settings.Promise == plan.Async && leader.Facts.SemiSync.SourceActive && len(leader.Facts.OtherAcknowledgers(c.deps.BatonID)) == 0:
+		// What an earlier promise left there has commits wait for nobody.
+		if err := c.servers.SwitchOffSemiSync(ctx, l.Leader); err != nil {
+			c.once(history.Durability, l.Leader, "its commits wait for acknowledgements that durability.mode async doesn't send: "+err.Error(), "")
+		}
 	case settings.Promise != plan.Async && c.unguarded(leader, settings):
 		c.guard(ctx, l.Leader, settings, stream.Acknowledging)
 	case !leader.Facts.ReadOnly && c.epochWritten < l.Epoch:
@@ -78,6 +86,16 @@ func (c *Controller) isOurs(leader Instance) bool {
 
 // restartError is how exactly the time of a restart is known.
 const restartError = 3 * time.Second
+
+// noteOpen notes that the leader takes writes: from now on, only a restart makes
+// baton's fence of a read-only one.
+func (c *Controller) noteOpen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.openedAt.IsZero() {
+		c.openedAt = time.Now()
+	}
+}
 
 func (c *Controller) setOpened(at time.Time) {
 	c.mu.Lock()

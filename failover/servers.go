@@ -31,6 +31,8 @@ type servers interface {
 	// TearDownSemiSync ends that on a frozen leader, where no commit waits, and
 	// ends the transactions that are still open there.
 	TearDownSemiSync(ctx context.Context, name string) error
+	// SwitchOffSemiSync ends that commits wait, and lets go of those that do.
+	SwitchOffSemiSync(ctx context.Context, name string) error
 	MakeWritable(ctx context.Context, name string) error
 	PersistFence(ctx context.Context, name string) error
 	// WriteEpoch writes down, replicated, whom an epoch belongs to.
@@ -94,6 +96,10 @@ func (s sqlServers) TearDownSemiSync(ctx context.Context, name string) error {
 		_, err := mysql.EndTransactions(ctx, w.db)
 		return err
 	})
+}
+
+func (s sqlServers) SwitchOffSemiSync(ctx context.Context, name string) error {
+	return s.on(name, func(w *watch) error { return mysql.SwitchOffSemiSync(ctx, w.db) })
 }
 
 func (s sqlServers) MakeWritable(ctx context.Context, name string) error {

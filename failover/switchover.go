@@ -73,6 +73,10 @@ func (c *Controller) Switchover(ctx context.Context, o Order, say func(StepRepor
 func (a *action) prepare(ctx context.Context) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, a.settings.Timeout, fmt.Errorf("the switchover took longer than %s", a.settings.Timeout))
 	defer cancel()
+	// What the candidate lacks now, writes would have to wait for.
+	if err := a.nearHead(bounded); err != nil {
+		return &Refused{Reason: err.Error(), Mend: "wait until it has caught up"}
+	}
 	if err := a.write(Freeze); err != nil {
 		return a.undo(ctx, err)
 	}
@@ -103,6 +107,29 @@ func (a *action) prepare(ctx context.Context) error {
 		return a.undo(ctx, err)
 	}
 	return nil
+}
+
+// nearEnough is how many transactions a candidate may lack when its leader is
+// frozen.
+const nearEnough = 50
+
+// nearHead waits until the candidate lacks only a few transactions.
+func (a *action) nearHead(ctx context.Context) error {
+	for {
+		executed, err := a.servers.Executed(ctx, a.handOver.To)
+		if err != nil {
+			return err
+		}
+		lacks := a.deps.Relay.Durable().Subtract(executed).Count()
+		if lacks <= nearEnough {
+			return nil
+		}
+		select {
+		case <-time.After(drainPoll):
+		case <-ctx.Done():
+			return fmt.Errorf("%s lacks %d transactions and doesn't catch up: %w", a.handOver.To, lacks, context.Cause(ctx))
+		}
+	}
 }
 
 // awaitRelay waits until everything that the old leader has committed is durable

@@ -162,6 +162,17 @@ func TearDownSemiSync(ctx context.Context, q Querier) error {
 	return names.switchOff(ctx, q)
 }
 
+// SwitchOffSemiSync has no commit of a server wait for an acknowledgement any
+// more. Those that wait are told of success, so that it is only for a leader of
+// whose commits nothing is promised. Errors wrap a [*Fault].
+func SwitchOffSemiSync(ctx context.Context, q Querier) error {
+	names, ok, err := loadedSemiSync(ctx, q)
+	if err != nil || !ok {
+		return err
+	}
+	return names.switchOff(ctx, q)
+}
+
 func (n semiSyncNames) switchOff(ctx context.Context, q Querier) error {
 	return set(ctx, q, "SET GLOBAL "+n.prefix+"enabled = OFF")
 }

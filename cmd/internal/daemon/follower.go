@@ -34,7 +34,8 @@ type follower struct {
 	ended   chan struct{}
 	rate    rate
 
-	reachable bool // whether the observer had an answer from it when it last looked
+	// What guard saw of it when it last looked.
+	reachable, errant bool
 }
 
 // startFollower starts the applier of an instance. d.mu is held.

@@ -102,10 +102,13 @@ func (d *Daemon) guard(ctx context.Context) {
 			if f == nil || in.Facts == nil {
 				continue
 			}
-			if back := in.Reachable() && !f.reachable; back && f.applier.Status().State == applier.Unreachable {
+			state := f.applier.Status().State
+			back := in.Reachable() && !f.reachable && state == applier.Unreachable
+			clean := in.Errant.IsEmpty() && f.errant && state == applier.Quarantined
+			if back || clean {
 				f.applier.Recheck()
 			}
-			f.reachable = in.Reachable()
+			f.reachable, f.errant = in.Reachable(), !in.Errant.IsEmpty()
 			if !f.reachable || f.applier.Status().Mode == "" {
 				continue
 			}

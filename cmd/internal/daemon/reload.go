@@ -73,6 +73,7 @@ func keepRunning(old, cfg config.Config) config.Config {
 	kept := cfg
 	kept.Cluster, kept.StateDir, kept.MySQL, kept.Leader = old.Cluster, old.StateDir, old.MySQL, old.Leader
 	kept.Durability, kept.Admin, kept.Log.Format = old.Durability, old.Admin, old.Log.Format
+	kept.Failover.Interval, kept.Failover.Timeout = old.Failover.Interval, old.Failover.Timeout
 	kept.Relay.SegmentSize, kept.Relay.Memory = old.Relay.SegmentSize, old.Relay.Memory
 	kept.Instances = slices.Clone(cfg.Instances)
 	for i, in := range kept.Instances {
