@@ -52,10 +52,10 @@ func (s *Source) noteSemiSync(state pluginState, negotiated bool) {
 		case pluginMissing:
 			st.SemiSync.Problem = "not acknowledging: the leader has no semi-sync plugin"
 			st.SemiSync.Mend = "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so' on the leader " +
-				"(before 8.0.26: rpl_semi_sync_master, semisync_master.so), then SET PERSIST rpl_semi_sync_source_enabled=ON"
+				"(before 8.0.26: rpl_semi_sync_master, semisync_master.so), unless baton may do it by itself (`baton check`)"
 		case pluginOff:
 			st.SemiSync.Problem = "not acknowledging: semi-sync is off on the leader"
-			st.SemiSync.Mend = "SET PERSIST rpl_semi_sync_source_enabled=ON on the leader"
+			st.SemiSync.Mend = "SET GLOBAL rpl_semi_sync_source_enabled=ON on the leader, unless baton may do it by itself (`baton check`)"
 		}
 	})
 }
