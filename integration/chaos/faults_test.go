@@ -37,7 +37,8 @@ func faults() []fault {
 		{name: "kill", weight: 6, strike: kill},
 		{name: "stop", mode: strict, weight: 2, strike: stop},
 		{name: "cut", mode: strict, weight: 2, strike: cut},
-		{name: "daemon-step", weight: 3, strike: daemonAtStep},
+		// A daemon that starts when the leader is dead can know only in mode strict that it had been protected.
+		{name: "daemon-step", mode: strict, weight: 3, strike: daemonAtStep},
 		{name: "switchover", alone: true, weight: 2, strike: switchover},
 		{name: "extra", weight: 2, strike: extra},
 		{name: "restart", weight: 3, strike: restart},

@@ -129,6 +129,11 @@ func streaming(s status) bool {
 	return true
 }
 
+// mode is the durability that the daemon runs with.
+func (c *cluster) mode() string {
+	return c.daemon.config["durability"].(map[string]any)["mode"].(string)
+}
+
 // setUp gives the daemon the configuration that a fault is for.
 func (c *cluster) setUp(f fault) {
 	c.t.Helper()
@@ -138,7 +143,7 @@ func (c *cluster) setUp(f fault) {
 	}
 	now := fmt.Sprint(c.daemon.config["durability"], c.daemon.config["hooks"])
 	if mode == "" {
-		mode = c.daemon.config["durability"].(map[string]any)["mode"].(string)
+		mode = c.mode()
 	}
 	c.daemon.config["durability"] = map[string]any{"mode": mode}
 	if mode == balanced {
@@ -157,7 +162,11 @@ func (c *cluster) setUp(f fault) {
 func (x *round) besides() {
 	others := x.followers()
 	n := others[x.r.IntN(len(others))]
-	switch x.r.IntN(4) {
+	choice := x.r.IntN(4)
+	if choice == 1 && x.mode() != strict {
+		choice = 0 // the daemon would have to see first that commits wait, before it may do something about a death
+	}
+	switch choice {
 	case 0:
 		x.name += " (a follower is dead)"
 		n.kill(x.t)
