@@ -247,6 +247,10 @@ func without(names []string, name string) []string {
 // relay and the stream is attached before the first of them.
 func (c *Controller) openLeader(ctx context.Context, name string) error {
 	settings, _ := c.config()
+	if st := c.deps.Stream.State(); st.From == name && st.Stopped != "" {
+		// It goes on by itself; a new one would only stop again, and say so again.
+		return errors.New(st.Stopped)
+	}
 	if settings.Promise != plan.Async {
 		if err := c.setUpSemiSync(ctx, name, settings); err != nil {
 			return fmt.Errorf("have its commits wait for the relay: %w", err)
@@ -278,8 +282,8 @@ func (c *Controller) awaitStream(ctx context.Context, name string, settings Sett
 	deadline := time.Now().Add(attachTimeout)
 	for {
 		st := c.deps.Stream.State()
-		if st.Diverged != "" {
-			return errors.New(st.Diverged)
+		if st.Stopped != "" {
+			return errors.New(st.Stopped)
 		}
 		if st.Streaming && (st.Acknowledging || settings.Promise == plan.Async) {
 			return nil

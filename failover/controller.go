@@ -32,6 +32,9 @@ type StreamState struct {
 	Acknowledging bool
 	// Heard is when something last came, be it a heartbeat; zero for never.
 	Heard time.Time
+	// Stopped is why it is stopped until somebody mends the cause, which it looks
+	// for by itself; empty if it isn't.
+	Stopped string
 	// Diverged tells that the leader lacks transactions that it once sent, and why.
 	Diverged string
 }

@@ -96,8 +96,11 @@ func (s *stream) State() failover.StreamState {
 	}
 	s.mu.Unlock()
 	state.Acknowledging = state.Streaming && st.SemiSync.Active
-	if st.State == source.Stopped && st.Reason == source.Diverged {
-		state.Diverged = st.Error
+	if st.State == source.Stopped && st.Reason != "" {
+		state.Stopped = st.Error
+	}
+	if st.Reason == source.Diverged {
+		state.Diverged = state.Stopped
 	}
 	return state
 }
