@@ -31,6 +31,7 @@ type round struct {
 }
 
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	s := *seed
 	if s == 0 {
 		s = rand.Uint64()
