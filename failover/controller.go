@@ -158,6 +158,11 @@ func (c *Controller) Begin() error {
 	settings, names := c.config()
 	c.mu.Lock()
 	c.guarded.on = l.WaitsForever && settings.Promise == plan.Strict
+	if h := l.HandOver; h != nil && h.Kind == Failover && h.Label != acknowledgedAndLost && l.BootsFenced {
+		// The leader was protected when it was found dead, and takes no writes when it
+		// starts again.
+		c.guarded.on, c.guarded.acked = true, time.Now()
+	}
 	c.mu.Unlock()
 	c.deps.Observer.SetLeader(l.Leader)
 	if err := c.deps.Stream.Start(l.Leader); err != nil {

@@ -48,12 +48,19 @@ func (c *Controller) Failover(ctx context.Context, o Order, say func(StepReport)
 func label(protected bool, v plan.Verdict, promise plan.Promise) string {
 	switch {
 	case !protected || promise == plan.Async:
-		return "acknowledged and lost"
+		return acknowledgedAndLost
 	case v.Health == plan.Died:
-		return "never acknowledged"
+		return neverAcknowledged
 	}
-	return "possibly acknowledged"
+	return possiblyAcknowledged
 }
+
+// What clients were told of transactions, in words; package rewind has the same.
+const (
+	neverAcknowledged    = "never acknowledged"
+	possiblyAcknowledged = "possibly acknowledged"
+	acknowledgedAndLost  = "acknowledged and lost"
+)
 
 // choose returns the candidates in the order in which they are tried: the one
 // that was asked for alone.
