@@ -89,15 +89,16 @@ func (o *Observer) Prepare(ctx context.Context, name string) error {
 	return nil
 }
 
-// awaitAll waits until every instance has answered or failed once: who is
-// listed twice, and with whom a server_id is shared, is not known before.
+// awaitAll waits until every instance has failed or said what can be compared
+// with the others: who is listed twice, and with whom a server_id is shared, is
+// not known before.
 func (o *Observer) awaitAll(ctx context.Context) error {
 	for {
 		changed := o.Changed()
 		o.mu.Lock()
 		waiting, closed := "", o.closed
 		for _, w := range o.watches {
-			if !w.observed {
+			if !w.observed || w.fault == nil && w.comparable(w.target.Name == o.leader) == nil {
 				waiting = w.target.Name
 			}
 		}
