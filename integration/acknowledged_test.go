@@ -11,6 +11,7 @@ import (
 // A leader that is gone for good, with its data: all that a client was told is in the relay, and from there on every
 // follower, one that was behind too.
 func TestAcknowledgedOutlivesTheLeader(t *testing.T) {
+	t.Parallel()
 	c := protectedCluster(t, 2)
 	b := startBaton(t, c.Servers(), set("durability.mode", "strict"))
 	w := newWorkload(t, c.Leader, 9)

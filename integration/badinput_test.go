@@ -55,19 +55,34 @@ type bad struct {
 	mend     string // likewise
 }
 
-// refuse starts a daemon and has it, and `baton check`, refuse the instance, leaving the servers as they are.
+// refuse has `baton check`, and then a daemon, refuse the instance, leaving the servers as they are.
 func (want bad) refuse(t *testing.T, b *baton, untouched ...*mysqltest.Server) {
 	t.Helper()
 	var before []settings
 	for _, s := range untouched {
 		before = append(before, settingsOf(t, s))
 	}
+	want.checked(t, b)
+	b.start()
+	want.told(t, b)
+	for i, s := range untouched {
+		require.Empty(t, before[i].changed(settingsOf(t, s)), "changed on %s", s.Name)
+	}
+}
+
+// checked has `baton check` say it.
+func (want bad) checked(t *testing.T, b *baton) {
+	t.Helper()
 	out, stderr, code := b.check()
 	require.Equal(t, 1, code, "%s%s", out, stderr)
-	require.NotEmpty(t, linesWith(out, want.says), "check says it in one line:\n%s", out)
+	errors := linesWith(strings.Join(linesWith(out, "  error  "), ""), want.says)
+	require.Len(t, errors, 1, "check says it in one line:\n%s", out)
 	require.Contains(t, out, want.mend)
+}
 
-	b.start()
+// told has the status, the events and the log of the daemon say it.
+func (want bad) told(t *testing.T, b *baton) {
+	t.Helper()
 	got := b.waitStatus(want.instance+" is refused", func(s state) bool {
 		i := s.instance(want.instance)
 		return i.State == want.state && strings.Contains(i.Error, want.says)
@@ -83,9 +98,6 @@ func (want bad) refuse(t *testing.T, b *baton, untouched ...*mysqltest.Server) {
 		return false, ""
 	})
 	require.NotEmpty(t, linesWith(b.log(), want.says), "the log says it")
-	for i, s := range untouched {
-		require.Empty(t, before[i].changed(settingsOf(t, s)), "changed on %s", s.Name)
-	}
 }
 
 func linesWith(text, part string) []string {
@@ -99,6 +111,9 @@ func linesWith(text, part string) []string {
 }
 
 func TestBadLeader(t *testing.T) {
+	t.Parallel()
+	follower := mysqltest.Start(t, mysqltest.Name("follower"), mysqltest.Relaxed())
+	follower.MustCreateAccount(t)
 	for _, c := range []struct {
 		name string
 		opts []mysqltest.Option
@@ -112,10 +127,9 @@ func TestBadLeader(t *testing.T) {
 			bad{"db1", "stopped", "log_bin=OFF", "skip-log-bin"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			leader := mysqltest.Start(t, append(c.opts, mysqltest.Name("leader"), mysqltest.Relaxed())...)
-			follower := mysqltest.Start(t, mysqltest.Name("follower"), mysqltest.Relaxed())
 			leader.MustCreateAccount(t)
-			follower.MustCreateAccount(t)
 			leader.MustExec(t, "CREATE DATABASE d")
 			c.bad.refuse(t, batonFor(t, []*mysqltest.Server{leader, follower}), leader, follower)
 		})
@@ -124,6 +138,7 @@ func TestBadLeader(t *testing.T) {
 
 // Each of these befalls one follower of two, in one cluster; the other goes on all the while.
 func TestBadFollower(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 2, mysqltest.Relaxed())
 	leader, f, other := c.Leader, c.Followers[0], c.Followers[1]
 	w := newWorkload(t, leader, 10)
@@ -153,6 +168,18 @@ func TestBadFollower(t *testing.T) {
 		converged(t, b, w, leader, f, other)
 		b.stop()
 	})
+	t.Run("another follower's server_id", func(t *testing.T) {
+		id := other.Value(t, "SELECT @@GLOBAL.server_id")
+		other.MustExec(t, "SET GLOBAL server_id = "+f.Value(t, "SELECT @@GLOBAL.server_id"))
+		b := start(t)
+		bad{"db3", "stopped", "is also that of db2", "SET PERSIST server_id"}.refuse(t, b, other)
+		w.write(t, 20)
+		mysqltest.WaitGTID(t, f, leader.GTIDExecuted(t), patience)
+		other.MustExec(t, "SET GLOBAL server_id = "+id)
+		b.must("resume", "db3")
+		converged(t, b, w, leader, f, other)
+		b.stop()
+	})
 	t.Run("the same server twice", func(t *testing.T) {
 		b := start(t)
 		b.config["instances"] = append(b.instances(), map[string]any{"name": "db4", "address": strings.Replace(leader.Addr(), "127.0.0.1", "localhost", 1)})
@@ -178,10 +205,16 @@ func TestBadFollower(t *testing.T) {
 		f.MustExec(t, "CREATE DATABASE errant")
 		set := f.UUID(t) + ":1"
 		b := start(t)
-		bad{"db2", "quarantined", "transaction " + set + " that neither the leader nor the relay has (errant)", "empty transaction"}.refuse(t, b, f)
+		says := "transaction " + set + " that neither the leader nor the relay has (errant)"
+		before := settingsOf(t, f)
+		bad{"db2", "quarantined", says, "empty transaction"}.checked(t, b)
+		b.start()
+		// The daemon has looked at what they are.
+		bad{"db2", "quarantined", says, "they can't be undone"}.told(t, b)
+		require.Empty(t, before.changed(settingsOf(t, f)))
 		require.Equal(t, set, b.status().instance("db2").Errant)
 		goesOn(t)
-		// As the mend says: undone there, and known to the leader as one that did nothing.
+		// As check says: undone there, and known to the leader as one that did nothing.
 		require.NoError(t, f.ExecUnlogged(context.Background(), "DROP DATABASE errant"))
 		leader.MustExec(t, "SET GTID_NEXT='"+set+"'; COMMIT; SET GTID_NEXT='AUTOMATIC'")
 		b.waitState("db2", "streaming")
@@ -199,8 +232,7 @@ func TestBadFollower(t *testing.T) {
 	})
 	t.Run("what it lacks is purged", func(t *testing.T) {
 		mysqltest.WaitGTID(t, other, leader.GTIDExecuted(t), patience)
-		leader.MustExec(t, "FLUSH LOCAL BINARY LOGS")
-		leader.MustExec(t, "PURGE BINARY LOGS TO '"+leader.Rows(t, "SHOW BINARY LOG STATUS")[0][0]+"'")
+		purge(t, leader)
 		empty := mysqltest.Start(t, mysqltest.Name("empty"), mysqltest.Relaxed())
 		empty.MustCreateAccount(t)
 		b := batonFor(t, []*mysqltest.Server{leader, empty, other})

@@ -2,10 +2,8 @@ package integration_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +23,9 @@ import (
 
 // patience bounds every wait for something that has to come by itself.
 const patience = 90 * time.Second
+
+// poll is how often it is looked for.
+const poll = 50 * time.Millisecond
 
 // baton is the daemon of one cluster: the program itself, run as a process of its own, and what asks it.
 type baton struct {
@@ -133,8 +134,8 @@ func (b *baton) start() {
 	b.t.Helper()
 	b.launch()
 	b.wait("the daemon answers", func() (bool, string) {
-		_, stderr, code := b.run("status")
-		return code == 0, stderr
+		_, err := b.get("/v1/status")
+		return err == nil, fmt.Sprint(err)
 	})
 }
 
@@ -335,115 +336,6 @@ func (b *baton) wait(what string, done func() (bool, string)) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("wait until %s: not within %s; last: %s", what, patience, said)
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(poll)
 	}
-}
-
-// state is what the tests read of `baton status -o json`.
-type state struct {
-	Leader     string `json:"leader"`
-	Durability struct {
-		State string `json:"state"`
-	} `json:"durability"`
-	Source struct {
-		State string `json:"state"`
-		Error string `json:"error"`
-		Mend  string `json:"mend"`
-	} `json:"source"`
-	Relay struct {
-		Durable  string `json:"durable"`
-		Bytes    int64  `json:"bytes"`
-		Segments int    `json:"segments"`
-		Error    string `json:"error"`
-		Mend     string `json:"mend"`
-	} `json:"relay"`
-	Instances []instance `json:"instances"`
-}
-
-type instance struct {
-	Name     string `json:"name"`
-	Role     string `json:"role"`
-	State    string `json:"state"`
-	Executed string `json:"gtid_executed"`
-	Behind   *int64 `json:"behind_transactions"`
-	Errant   string `json:"errant"`
-	Error    string `json:"error"`
-	Mend     string `json:"mend"`
-	Applied  int64  `json:"applied"`
-}
-
-// instance returns the instance of that name; one without a name when there is none.
-func (s state) instance(name string) instance {
-	for _, i := range s.Instances {
-		if i.Name == name {
-			return i
-		}
-	}
-	return instance{}
-}
-
-func (b *baton) status() state {
-	b.t.Helper()
-	var s state
-	require.NoError(b.t, json.Unmarshal([]byte(b.must("status", "-o", "json")), &s))
-	return s
-}
-
-// waitStatus waits until the status is as wanted.
-func (b *baton) waitStatus(what string, done func(state) bool) (s state) {
-	b.t.Helper()
-	b.wait(what, func() (bool, string) {
-		stdout, stderr, code := b.run("status", "-o", "json")
-		if code != 0 {
-			return false, stderr
-		}
-		s = state{}
-		if err := json.Unmarshal([]byte(stdout), &s); err != nil {
-			return false, err.Error()
-		}
-		return done(s), stdout
-	})
-	return s
-}
-
-// waitState waits until an instance is in that state.
-func (b *baton) waitState(name, wanted string) instance {
-	b.t.Helper()
-	return b.waitStatus(name+" is "+wanted, func(s state) bool { return s.instance(name).State == wanted }).instance(name)
-}
-
-// event is a line of `baton events -o json`.
-type event struct {
-	Level, Kind, Instance, GTID, Message, Mend string
-}
-
-func (b *baton) events() []event {
-	b.t.Helper()
-	var all []event
-	d := json.NewDecoder(strings.NewReader(b.must("events", "-n", "1000", "-o", "json")))
-	for {
-		var e event
-		err := d.Decode(&e)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		require.NoError(b.t, err)
-		all = append(all, e)
-	}
-}
-
-// waitEvent waits for an event of that kind, of that instance, that says something.
-func (b *baton) waitEvent(kind, instance, says string) (found event) {
-	b.t.Helper()
-	b.wait(fmt.Sprintf("%s of %s is recorded, saying %q", kind, instance, says), func() (bool, string) {
-		all := b.events()
-		i := slices.IndexFunc(all, func(e event) bool {
-			return e.Kind == kind && e.Instance == instance && strings.Contains(e.Message, says)
-		})
-		if i >= 0 {
-			found = all[i]
-		}
-		return i >= 0, fmt.Sprintf("%+v", all)
-	})
-	return found
 }

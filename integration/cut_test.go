@@ -11,6 +11,7 @@ import (
 )
 
 func TestConnectionsAreCutAnywhere(t *testing.T) {
+	t.Parallel()
 	r, seed := chance(t)
 	c := protectedCluster(t, 1)
 	proxies := []*mysqltest.Proxy{mysqltest.StartProxy(t, c.Leader), mysqltest.StartProxy(t, c.Followers[0])}
@@ -62,6 +63,7 @@ func disturb(t testing.TB, r *rand.Rand, p *mysqltest.Proxy, downstream mysqltes
 
 // A network that drops every packet ends no connection: both ends have to notice by themselves.
 func TestSilentNetworkIsNoticed(t *testing.T) {
+	t.Parallel()
 	c := protectedCluster(t, 1)
 	p := mysqltest.StartProxy(t, c.Leader)
 	b := startBaton(t, c.Servers(), at(0, p.Addr()))

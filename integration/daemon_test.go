@@ -15,6 +15,7 @@ import (
 )
 
 func TestSecondDaemonIsRefused(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 1, mysqltest.Relaxed())
 	b := startBaton(t, c.Servers())
 	refused := func(second *baton, says ...string) {
@@ -67,6 +68,7 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 }
 
 func TestDaemonStopsInOrderUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := protectedCluster(t, 1)
 	b := startBaton(t, c.Servers())
 	w := newWorkload(t, c.Leader, 7)
@@ -93,6 +95,7 @@ func TestDaemonStopsInOrderUnderLoad(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 1, mysqltest.Relaxed())
 	b := startBaton(t, c.Servers(), set("log.level", "warn"))
 	w := newWorkload(t, c.Leader, 8)

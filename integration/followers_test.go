@@ -17,6 +17,7 @@ func smallRelay() option {
 }
 
 func TestFollowerComesBackAfterAWhile(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 2, mysqltest.Relaxed())
 	back, other := c.Followers[0], c.Followers[1]
 	b := startBaton(t, c.Servers(), smallRelay())
@@ -40,6 +41,7 @@ func TestFollowerComesBackAfterAWhile(t *testing.T) {
 }
 
 func TestFollowersComeAndGoWhileOthersRun(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 2, mysqltest.Relaxed())
 	first, added := c.Followers[0], c.Followers[1]
 	b := startBaton(t, []*mysqltest.Server{c.Leader, first}, smallRelay())

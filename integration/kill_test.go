@@ -36,6 +36,7 @@ func protectedCluster(t testing.TB, followers int) *mysqltest.Cluster {
 }
 
 func TestKillLoop(t *testing.T) {
+	t.Parallel()
 	r, seed := chance(t)
 	c := protectedCluster(t, 2)
 	b := startBaton(t, c.Servers(), set("durability.mode", "strict"))

@@ -55,6 +55,7 @@ func busy(t testing.TB, leader *mysqltest.Server) string {
 }
 
 func TestRelayDiskFullAndFreed(t *testing.T) {
+	t.Parallel()
 	c := protectedCluster(t, 2)
 	b := startBaton(t, c.Servers(), onSmallDisk(256), set("durability.mode", "strict"),
 		set("relay.retention", "1h")) // else it frees space by itself

@@ -107,6 +107,7 @@ func flip(offset int) func([]byte, []span) []byte {
 }
 
 func TestTornTailIsCutAndFetchedAgain(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 2, mysqltest.Relaxed())
 	b := startBaton(t, c.Servers())
 	w := newWorkload(t, c.Leader, 4)
@@ -146,6 +147,7 @@ func TestTornTailIsCutAndFetchedAgain(t *testing.T) {
 
 // What had been durable and is not what it was any more is no torn tail.
 func TestDamagedRelayIsRefused(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 1, mysqltest.Relaxed())
 	b := startBaton(t, c.Servers(), smallRelay())
 	w := newWorkload(t, c.Leader, 5)

@@ -281,9 +281,22 @@ func (w *workload) tidy(t testing.TB) {
 	}
 }
 
+// opened waits until the leader, which boots read-only, takes writes, and has what baton writes there by itself.
+func opened(t testing.TB, b *baton, leader *mysqltest.Server) {
+	t.Helper()
+	b.wait("the leader is writable and knows its epoch", func() (bool, string) {
+		if leader.Value(t, "SELECT @@GLOBAL.read_only") != "0" ||
+			leader.Value(t, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'baton' AND table_name = 'epoch'") == "0" {
+			return false, ""
+		}
+		return leader.Value(t, "SELECT COUNT(*) FROM baton.epoch") == "1", ""
+	})
+}
+
 // converged waits until every follower has what the leader has, and compares.
 func converged(t testing.TB, b *baton, w *workload, leader *mysqltest.Server, followers ...*mysqltest.Server) {
 	t.Helper()
+	opened(t, b, leader)
 	w.settle(t)
 	set := leader.GTIDExecuted(t)
 	for _, f := range followers {
