@@ -172,6 +172,9 @@ func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.In
 		i.BehindTransactions = &behind
 	}
 	if f == nil {
+		if in.Fault == nil && in.Observed && d.relay.Empty() {
+			i.State, i.Error, i.Mend = admin.Stopped, "nothing is applied to it before the leader can be read from", "look at what is said of the leader"
+		}
 		return i
 	}
 	st := f.applier.Status()
