@@ -131,7 +131,9 @@ func TestBadLeader(t *testing.T) {
 			leader := mysqltest.Start(t, append(c.opts, mysqltest.Name("leader"), mysqltest.Relaxed())...)
 			leader.MustCreateAccount(t)
 			leader.MustExec(t, "CREATE DATABASE d")
-			c.bad.refuse(t, batonFor(t, []*mysqltest.Server{leader, follower}), leader, follower)
+			b := batonFor(t, []*mysqltest.Server{leader, follower})
+			c.bad.refuse(t, b, leader, follower)
+			require.Contains(t, b.status().instance("db2").Error, "before the leader can be read from")
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 // that nobody else has and no client was told of. It is quarantined, the transaction is kept in files, and once an
 // operator says so it is undone and the instance follows.
 func TestAnOldLeaderIsRewoundAndFollows(t *testing.T) {
+	t.Parallel()
 	c := mysqltest.StartCluster(t, 2, mysqltest.Relaxed(), mysqltest.SemiSyncSource())
 	b := startBaton(t, c.Servers(), set("durability.mode", "strict"), set("failover.mode", "automatic"), set("failover.window", "1s"))
 	b.waitStatus("commits are protected", func(s state) bool { return s.Durability.State == "protected" })
