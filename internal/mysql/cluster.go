@@ -87,7 +87,7 @@ func (c *Cluster) Errant(m *Member) (errant gtid.Set, ok bool) {
 	if leader == nil {
 		return errant, errant.IsEmpty()
 	}
-	return errant.Subtract(leader.Facts.GTIDExecuted), true
+	return errant.Subtract(leader.Facts.GTIDExecuted).Subtract(leader.Facts.GTIDOwned), true
 }
 
 // Unavailable returns what a member lacks and can't be given any more, since

@@ -167,6 +167,10 @@ func readOwned(ctx context.Context, q Querier) (gtid.Set, error) {
 	if err := q.QueryRowContext(ctx, "SELECT @@GLOBAL.gtid_owned").Scan(&text); err != nil {
 		return gtid.Set{}, fmt.Errorf("read gtid_owned: %w", Classify(err))
 	}
+	return parseOwned(text)
+}
+
+func parseOwned(text string) (gtid.Set, error) {
 	owned, err := gtid.ParseSet(ownedThread.ReplaceAllString(text, ""))
 	if err != nil {
 		return gtid.Set{}, fmt.Errorf("read gtid_owned: %w", err)

@@ -18,8 +18,12 @@ type Facts struct {
 	ServerUUID string
 	ServerID   uint32
 
-	GTIDMode          string // ON, ON_PERMISSIVE, OFF_PERMISSIVE or OFF
-	EnforceGTID       bool   // enforce_gtid_consistency=ON
+	GTIDMode    string // ON, ON_PERMISSIVE, OFF_PERMISSIVE or OFF
+	EnforceGTID bool   // enforce_gtid_consistency=ON
+	// GTIDOwned are transactions that are being committed: they may be in the
+	// binlog, and with replicas, before they are in GTIDExecuted. It was read before
+	// that.
+	GTIDOwned         gtid.Set
 	GTIDExecuted      gtid.Set
 	GTIDPurged        gtid.Set
 	LogBin            bool

@@ -71,10 +71,13 @@ func (f *Facts) inspect(ctx context.Context, conn *sql.Conn) error {
 // readSets asks for the GTID sets by SELECT: SHOW VARIABLES cuts them off at
 // 1024 bytes.
 func readSets(ctx context.Context, conn *sql.Conn, f *Facts) error {
-	var executed, purged string
-	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, CURRENT_USER()").
-		Scan(&executed, &purged, &f.Account)
+	var owned, executed, purged string
+	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.gtid_owned, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, CURRENT_USER()").
+		Scan(&owned, &executed, &purged, &f.Account)
 	if err != nil {
+		return err
+	}
+	if f.GTIDOwned, err = parseOwned(owned); err != nil {
 		return err
 	}
 	f.Account = quoteAccount(f.Account)

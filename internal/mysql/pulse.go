@@ -18,6 +18,7 @@ const restartTolerance = 2 * time.Second
 type Pulse struct {
 	Asked, Read   time.Time // the values were so at some moment between the two
 	ServerUUID    string
+	GTIDOwned     gtid.Set // see [Facts]
 	GTIDExecuted  gtid.Set
 	GTIDPurged    gtid.Set
 	ReadOnly      bool
@@ -33,13 +34,16 @@ type Pulse struct {
 // needs no lock. Errors wrap a [*Fault].
 func ReadPulse(ctx context.Context, conn *sql.Conn) (Pulse, error) {
 	p := Pulse{Asked: time.Now()}
-	var executed, purged string
+	var owned, executed, purged string
 	var status sql.NullString
-	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.read_only, @@GLOBAL.super_read_only,"+
+	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_owned, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.read_only, @@GLOBAL.super_read_only,"+
 		" (SELECT GROUP_CONCAT(VARIABLE_NAME, '=', VARIABLE_VALUE) FROM performance_schema.global_status WHERE VARIABLE_NAME IN ('"+
 		strings.Join(statusNames(), "', '")+"'))").
-		Scan(&p.ServerUUID, &executed, &purged, &p.ReadOnly, &p.SuperReadOnly, &status)
+		Scan(&p.ServerUUID, &owned, &executed, &purged, &p.ReadOnly, &p.SuperReadOnly, &status)
 	p.Read = time.Now()
+	if err == nil {
+		p.GTIDOwned, err = parseOwned(owned)
+	}
 	if err == nil {
 		p.GTIDExecuted, err = gtid.ParseSet(executed)
 	}
@@ -78,7 +82,7 @@ func (p Pulse) Started() time.Time { return p.Read.Add(-p.Uptime) }
 // Pulse returns the pulse that the facts hold.
 func (f *Facts) Pulse() Pulse {
 	return Pulse{
-		Asked: f.At, Read: f.Read, ServerUUID: f.ServerUUID, GTIDExecuted: f.GTIDExecuted, GTIDPurged: f.GTIDPurged,
+		Asked: f.At, Read: f.Read, ServerUUID: f.ServerUUID, GTIDOwned: f.GTIDOwned, GTIDExecuted: f.GTIDExecuted, GTIDPurged: f.GTIDPurged,
 		ReadOnly: f.ReadOnly, SuperReadOnly: f.SuperReadOnly, Uptime: f.Uptime,
 		SemiSyncActive: f.SemiSync.SourceActive, SemiSyncUnacknowledged: f.SemiSync.Unacknowledged, SemiSyncWaiting: f.SemiSync.Waiting,
 	}
@@ -87,7 +91,7 @@ func (f *Facts) Pulse() Pulse {
 // With returns a copy of the facts with a newer pulse of the same server.
 func (f *Facts) With(p Pulse) *Facts {
 	newer := *f
-	newer.GTIDExecuted, newer.GTIDPurged = p.GTIDExecuted, p.GTIDPurged
+	newer.GTIDOwned, newer.GTIDExecuted, newer.GTIDPurged = p.GTIDOwned, p.GTIDExecuted, p.GTIDPurged
 	newer.ReadOnly, newer.SuperReadOnly = p.ReadOnly, p.SuperReadOnly
 	newer.At, newer.Read, newer.Uptime = p.Asked, p.Read, p.Uptime
 	newer.SemiSync.SourceActive, newer.SemiSync.Unacknowledged, newer.SemiSync.Waiting =
