@@ -187,6 +187,9 @@ func (c *Controller) persistFences(ctx context.Context, view View) {
 		bounded, cancel := context.WithTimeout(ctx, time.Second)
 		err := c.servers.PersistFence(bounded, in.Name)
 		cancel()
+		if f := mysql.Classify(err); f != nil && (f.Down() || f.Kind == mysql.Canceled) {
+			continue // the observation tells
+		}
 		if err != nil {
 			c.once(history.InstanceProblem, in.Name, "it can't be made to boot read-only: "+err.Error(), "grant baton's account what `baton check` names")
 			continue
