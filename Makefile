@@ -42,9 +42,10 @@ demo: build ## show baton replicate a shop from a leader to two followers, on se
 	@$(GO) build -o bin/demo ./integration/demo
 	@bin/demo $(DEMO_FLAGS)
 
+# Never from the cache, which knows nothing of the programs that the tests build and run.
 .PHONY: test
 test: cgo mysqld lint ## check format, vet, staticcheck and run all tests with the race detector, on real MySQL servers
-	$(GO) test -race -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
+	$(GO) test -race -count=1 -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
 
 .PHONY: bench
 bench: build ## measure catch-up beside native replication
