@@ -73,6 +73,14 @@ func (b *bench) ingestBaton(ctx context.Context, l *loaded) (run Run, err error)
 		return run, err
 	}
 	defer d.stop()
+	// With a follower that doesn't answer, baton would ask who leads.
+	state := filepath.Join(dir, "state")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		return run, err
+	}
+	if err := os.WriteFile(filepath.Join(state, "state.json"), []byte(`{"cluster": "bench", "epoch": 1, "leader": "leader"}`), 0o600); err != nil {
+		return run, err
+	}
 	want, err := executed(ctx, l.leader)
 	if err != nil {
 		return run, err
