@@ -83,7 +83,7 @@ func (f sourceFile) path() string { return filepath.Join(f.folder, f.name) }
 func TestImportsFollowTheHouse(t *testing.T) {
 	files := moduleFiles(t)
 	require.Greater(t, len(files), 50, "the module's files were not found")
-	require.Empty(t, brokenImports(files), "imports that DESIGN.md and docs/architecture.md do not allow")
+	require.Empty(t, brokenImports(files), "imports that docs/architecture.md does not allow")
 }
 
 func TestLibrariesNeitherEndTheProcessNorKeepState(t *testing.T) {

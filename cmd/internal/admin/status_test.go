@@ -13,7 +13,7 @@ import (
 	"github.com/batondb/baton/failover/plan"
 )
 
-// shape is what DESIGN.md §9 promises other programs.
+// shape is what `baton status -o json` promises other programs (docs/operations.md).
 var shape = map[string][]string{
 	"":            {"cluster", "epoch", "leader", "durability", "relay", "instances", "forecast"},
 	"durability":  {"mode", "state", "since"},
