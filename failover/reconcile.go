@@ -81,7 +81,9 @@ func (c *Controller) isOurs(leader Instance) bool {
 	if c.openedAt.IsZero() {
 		return true
 	}
-	return leader.Answered.After(c.openedAt) && leader.RestartedAt.After(c.openedAt.Add(-restartError))
+	// By its own uptime: a restart that follows another within a second or two can't
+	// be told by comparing two answers.
+	return leader.Answered.After(c.openedAt) && leader.Facts.Pulse().Started().After(c.openedAt.Add(-restartError))
 }
 
 // restartError is how exactly the time of a restart is known.
