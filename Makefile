@@ -44,7 +44,7 @@ demo: build ## show baton replicate a shop from a leader to two followers, on se
 
 # Never from the cache, which knows nothing of the programs that the tests build and run.
 .PHONY: test
-test: cgo mysqld lint ## check format, vet, staticcheck and run all tests with the race detector, on real MySQL servers
+test: cgo programs lint ## check format, vet, staticcheck and run all tests with the race detector, on real MySQL servers
 	$(GO) test -race -count=1 -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
 
 .PHONY: bench
@@ -76,11 +76,11 @@ cgo:
 		exit 1; \
 	}
 
-# Tests would fetch the server themselves, but their output shows only when they end.
-.PHONY: mysqld
-mysqld:
-	@echo "looking for a MySQL server (the first time it may have to be downloaded)"
-	@integration/mysqltest/find-mysqld | sed -n 's/^\(VERSION\|MYSQLD\)=/  &/p'
+# Tests would fetch these programs themselves, but their output shows only when they end.
+.PHONY: programs
+programs:
+	@echo "looking for a MySQL server, Chromium and promtool (the first time they may have to be downloaded)"
+	@integration/mysqltest/find-mysqld --with chromium --with promtool | sed -n 's/^\(VERSION\|MYSQLD\|CHROMIUM\|PROMTOOL\)=/  &/p'
 
 # What is there is installed as it is: whoever installs need not be able to build.
 bin/baton:

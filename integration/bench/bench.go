@@ -41,7 +41,7 @@ func (b *bench) run(ctx context.Context) (*Report, error) {
 	}
 	b.say("looking for a MySQL server and sysbench (the first time they may have to be downloaded)")
 	var err error
-	if b.installation, err = mysqltest.FindWithSysbench(ctx); err != nil {
+	if b.installation, err = mysqltest.FindWith(ctx, "sysbench"); err != nil {
 		return nil, err
 	}
 	parent := b.opts.dir

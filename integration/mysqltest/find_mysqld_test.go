@@ -89,6 +89,22 @@ func TestClientsOfTheInstallationRun(t *testing.T) {
 	require.Contains(t, run(s.Installation.Mysqlbinlog, "--no-defaults", filepath.Join(s.DataDir, "binlog.000001")), "BINLOG '")
 }
 
+func TestOtherProgramsAreFoundOnRequest(t *testing.T) {
+	in, err := FindWith(t.Context(), "promtool", "chromium")
+	require.NoError(t, err)
+	for program, says := range map[string]string{in.Promtool: "promtool, version", in.Chromium: "Chrom"} {
+		out, err := exec.CommandContext(t.Context(), program, "--version").CombinedOutput()
+		require.NoError(t, err, "%s: %s", program, out)
+		require.Contains(t, string(out), says)
+	}
+	_, said, err := runScript(t, []string{"BATON_CHROMIUM=/nowhere/chromium"}, "--with", "chromium")
+	require.Error(t, err)
+	require.Contains(t, said, "BATON_CHROMIUM=/nowhere/chromium is no program: set it to the path of Chromium or Chrome")
+	_, said, err = runScript(t, nil, "--with", "emacs")
+	require.Error(t, err)
+	require.Contains(t, said, "usage:")
+}
+
 func TestPackageSourcesAreReadInBothFormats(t *testing.T) {
 	etc := t.TempDir()
 	write := func(name, content string) {

@@ -25,7 +25,9 @@ type Installation struct {
 	Mysqladmin    string
 	Mysqlbinlog   string
 	Mysqldump     string
-	Sysbench      string // only from FindWithSysbench
+	Sysbench      string // only from FindWith, as are the next two
+	Promtool      string
+	Chromium      string
 	BaseDir       string // mysqld's basedir, plugin_dir, lc_messages_dir, character_sets_dir
 	PluginDir     string
 	LCMessagesDir string
@@ -37,9 +39,13 @@ type Installation struct {
 // so on standard error. The error is the script's own message, which says what to set.
 func Find(ctx context.Context) (Installation, error) { return find(ctx) }
 
-// FindWithSysbench is Find, and finds or fetches sysbench too.
-func FindWithSysbench(ctx context.Context) (Installation, error) {
-	return find(ctx, "--with", "sysbench")
+// FindWith is Find, and finds or fetches other programs too: "sysbench", "promtool", "chromium".
+func FindWith(ctx context.Context, programs ...string) (Installation, error) {
+	var args []string
+	for _, program := range programs {
+		args = append(args, "--with", program)
+	}
+	return find(ctx, args...)
 }
 
 func find(ctx context.Context, args ...string) (Installation, error) {
@@ -57,7 +63,7 @@ func find(ctx context.Context, args ...string) (Installation, error) {
 	into := map[string]*string{
 		"SOURCE": &in.Source, "VERSION": &in.Version, "MYSQLD": &in.Mysqld, "MYSQL": &in.Mysql,
 		"MYSQLADMIN": &in.Mysqladmin, "MYSQLBINLOG": &in.Mysqlbinlog, "MYSQLDUMP": &in.Mysqldump,
-		"SYSBENCH": &in.Sysbench, "BASEDIR": &in.BaseDir, "PLUGIN_DIR": &in.PluginDir,
+		"SYSBENCH": &in.Sysbench, "PROMTOOL": &in.Promtool, "CHROMIUM": &in.Chromium, "BASEDIR": &in.BaseDir, "PLUGIN_DIR": &in.PluginDir,
 		"LC_MESSAGES_DIR": &in.LCMessagesDir, "CHARSETS_DIR": &in.CharsetsDir, "TEMPLATE_DIR": &in.TemplateDir,
 	}
 	for line := range strings.Lines(out.String()) {
