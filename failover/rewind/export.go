@@ -13,6 +13,7 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/binlog/rowimage"
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/google/renameio/v2"
 )
@@ -148,7 +149,7 @@ type exporter struct {
 	sql, rows *bufio.Writer
 
 	tx      *binlog.Transaction
-	scanner *scanner
+	scanner *rowimage.Scanner
 }
 
 func (x *exporter) run() error {
@@ -157,7 +158,7 @@ func (x *exporter) run() error {
 		"-- No other instance has them. Look at each before you run any of it elsewhere: an UPDATE or DELETE\n"+
 		"-- names the row's key and the values that it replaced, and does nothing where these differ.\n"+
 		"-- Times are in UTC.\n\nSET time_zone = '+00:00', NAMES utf8mb4;\n",
-		len(e.transactions), comment(e.deps.Target.Name), e.uuid, e.read.UTC().Format(time.RFC3339))
+		len(e.transactions), rowimage.Comment(e.deps.Target.Name), e.uuid, e.read.UTC().Format(time.RFC3339))
 	for i, tx := range e.transactions {
 		if err := x.transaction(i, tx); err != nil {
 			return fmt.Errorf("transaction %s: %w", tx.GTID, err)
@@ -167,7 +168,7 @@ func (x *exporter) run() error {
 }
 
 func (x *exporter) transaction(i int, tx *binlog.Transaction) (err error) {
-	if x.scanner, err = newScanner(tx.Format); err != nil {
+	if x.scanner, err = rowimage.NewScanner(tx.Format); err != nil {
 		return err
 	}
 	x.tx = tx
@@ -190,9 +191,10 @@ func (x *exporter) event(e binlog.Event) error {
 	case binlog.IsRows(e):
 		return x.changes(e)
 	case e.Type() == replication.TABLE_MAP_EVENT:
-		return x.scanner.tableMap(e)
+		_, err := x.scanner.TableMap(e)
+		return err
 	case e.Type() == replication.QUERY_EVENT:
-		q, err := binlog.ParseQuery(e, x.scanner.format)
+		q, err := binlog.ParseQuery(e, x.scanner.Format())
 		if err != nil {
 			return err
 		}
@@ -230,41 +232,28 @@ func (x *exporter) statement(q binlog.Query) error {
 		return nil
 	}
 	if len(q.Database) > 0 {
-		fmt.Fprintf(x.sql, "USE %s;\n", quoteName(string(q.Database)))
+		fmt.Fprintf(x.sql, "USE %s;\n", rowimage.QuoteName(string(q.Database)))
 	}
 	fmt.Fprintf(x.sql, "%s;\n", q.Statement)
 	return x.write(line{Kind: "statement", Database: string(q.Database), Statement: string(q.Statement)})
 }
 
 func (x *exporter) changes(e binlog.Event) error {
-	m, err := x.scanner.mapOf(e)
+	m, err := x.scanner.TableOf(e)
 	if err != nil {
 		return err
 	}
-	rows, err := x.scanner.values(e)
-	if err != nil {
-		return err
-	}
-	c := exported{name: m.name, table: x.errant.tables[m.name]}
-	c.kind, _ = kindOf(e.Type())
+	c := exported{name: m.Name, table: x.errant.tables[m.Name]}
+	c.kind, _ = rowimage.KindOf(e.Type())
 	for _, present := range c.columnsOf(m) {
-		c.columns = append(c.columns, present.name)
+		c.columns = append(c.columns, present.Name)
 	}
-	for len(rows) > 0 {
-		n := 1
-		switch c.kind {
-		case inserted:
-			c.before, c.after = nil, rows[0]
-		case deleted:
-			c.before, c.after = rows[0], nil
-		default:
-			if n = 2; len(rows) < n {
-				return fmt.Errorf("%w: an update without its second image", binlog.ErrMalformed)
-			}
-			c.before, c.after = rows[0], rows[1]
+	for change, err := range x.scanner.Changes(e) {
+		if err != nil {
+			return err
 		}
-		rows = rows[n:]
-		if err := x.write(line{Kind: string(c.kind), Table: c.name.String(), Columns: c.columns, Before: c.json(c.before), After: c.json(c.after)}); err != nil {
+		c.Change = change
+		if err := x.write(line{Kind: string(c.kind), Table: c.name.String(), Columns: c.columns, Before: c.json(c.Before), After: c.json(c.After)}); err != nil {
 			return err
 		}
 		fmt.Fprintf(x.sql, "%s;\n", c.sql())
@@ -274,17 +263,17 @@ func (x *exporter) changes(e binlog.Event) error {
 
 // exported is one row on its way into the files.
 type exported struct {
-	kind          kind
-	name          tableName
-	table         *table
-	described     []column
-	columns       []string
-	before, after []any
+	rowimage.Change
+	kind      rowimage.Kind
+	name      rowimage.TableName
+	table     *table
+	described []column
+	columns   []string
 }
 
 // columnsOf describes the columns by what the server says now or, where that
 // doesn't fit the event, by what the event says, at worst by their numbers.
-func (c *exported) columnsOf(m *tableMap) []column {
+func (c *exported) columnsOf(m *rowimage.Table) []column {
 	if c.table != nil && len(c.table.columns) == int(m.ColumnCount) {
 		c.described = c.table.columns
 		return c.described
@@ -295,9 +284,9 @@ func (c *exported) columnsOf(m *tableMap) []column {
 		if i < len(names) {
 			name = names[i]
 		}
-		described := column{name: name}
+		described := column{Column: rowimage.Column{Name: name}}
 		if m.IsCharacterColumn(i) {
-			described.charset = "utf8mb4"
+			described.Charset = "utf8mb4"
 		}
 		c.described = append(c.described, described)
 	}
@@ -310,35 +299,35 @@ func (c *exported) json(row []any) []any {
 	}
 	values := make([]any, len(row))
 	for i, v := range row {
-		values[i] = c.described[i].jsonValue(v)
+		values[i] = c.described[i].JSONValue(v)
 	}
 	return values
 }
 
 func (c *exported) sql() string {
-	name := c.name.quoted()
+	name := c.name.Quoted()
 	switch c.kind {
-	case inserted:
+	case rowimage.Inserted:
 		var columns, values []string
 		for i, d := range c.described {
-			if d.computed || isAbsent(c.after[i]) {
+			if d.computed || isAbsent(c.After[i]) {
 				continue
 			}
-			columns, values = append(columns, quoteName(d.name)), append(values, d.literal(c.after[i]))
+			columns, values = append(columns, rowimage.QuoteName(d.Name)), append(values, d.Literal(c.After[i]))
 		}
 		return "INSERT INTO " + name + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")"
-	case deleted:
+	case rowimage.Deleted:
 		return "DELETE FROM " + name + " WHERE " + c.where(nil) + " LIMIT 1"
 	}
 	var set []string
 	changed := make([]bool, len(c.described))
 	for i, d := range c.described {
-		if d.computed || isAbsent(c.after[i]) {
+		if d.computed || isAbsent(c.After[i]) {
 			continue
 		}
-		if is := d.literal(c.after[i]); isAbsent(c.before[i]) || d.literal(c.before[i]) != is {
+		if is := d.Literal(c.After[i]); isAbsent(c.Before[i]) || d.Literal(c.Before[i]) != is {
 			changed[i] = true
-			set = append(set, quoteName(d.name)+" = "+is)
+			set = append(set, rowimage.QuoteName(d.Name)+" = "+is)
 		}
 	}
 	return "UPDATE " + name + " SET " + strings.Join(set, ", ") + " WHERE " + c.where(changed) + " LIMIT 1"
@@ -353,17 +342,17 @@ func (c *exported) where(replaced []bool) string {
 	}
 	var all []string
 	for i, d := range c.described {
-		if isAbsent(c.before[i]) || d.computed {
+		if isAbsent(c.Before[i]) || d.computed {
 			continue
 		}
-		if replaced == nil || replaced[i] || key == nil || slices.Contains(key, d.name) {
-			all = append(all, d.equals(c.before[i]))
+		if replaced == nil || replaced[i] || key == nil || slices.Contains(key, d.Name) {
+			all = append(all, d.Equals(c.Before[i]))
 		}
 	}
 	return strings.Join(all, " AND ")
 }
 
 func isAbsent(v any) bool {
-	_, is := v.(absent)
+	_, is := v.(rowimage.Absent)
 	return is
 }

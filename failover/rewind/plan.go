@@ -9,6 +9,7 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/binlog/rowimage"
 	"github.com/go-mysql-org/go-mysql/replication"
 )
 
@@ -55,17 +56,17 @@ func (r Refusal) String() string {
 type judge struct {
 	tables tables
 	plan   Plan
-	counts map[tableName]*TableChange
+	counts map[rowimage.TableName]*TableChange
 
 	first binlog.Format // of the first transaction
 
 	tx      *binlog.Transaction // at hand
-	scanner *scanner
+	scanner *rowimage.Scanner
 	told    map[string]bool // reasons that were given for it
 }
 
 func (e *Errant) judge(ctx context.Context) (Plan, error) {
-	j := judge{tables: e.tables, counts: map[tableName]*TableChange{}}
+	j := judge{tables: e.tables, counts: map[rowimage.TableName]*TableChange{}}
 	for _, tx := range e.transactions {
 		if err := ctx.Err(); err != nil {
 			return Plan{}, context.Cause(ctx)
@@ -82,7 +83,7 @@ func (e *Errant) judge(ctx context.Context) (Plan, error) {
 }
 
 func (j *judge) transaction(tx *binlog.Transaction) (err error) {
-	if j.scanner, err = newScanner(tx.Format); err != nil {
+	if j.scanner, err = rowimage.NewScanner(tx.Format); err != nil {
 		return err
 	}
 	j.tx, j.told = tx, map[string]bool{}
@@ -122,9 +123,10 @@ func (j *judge) event(e binlog.Event) error {
 	case replication.GTID_EVENT, replication.GTID_TAGGED_LOG_EVENT, replication.XID_EVENT,
 		replication.ROWS_QUERY_EVENT, replication.IGNORABLE_EVENT:
 	case replication.TABLE_MAP_EVENT:
-		return j.scanner.tableMap(e)
+		_, err := j.scanner.TableMap(e)
+		return err
 	case replication.QUERY_EVENT:
-		q, err := binlog.ParseQuery(e, j.scanner.format)
+		q, err := binlog.ParseQuery(e, j.scanner.Format())
 		if err != nil {
 			return err
 		}
@@ -168,47 +170,47 @@ func (j *judge) statement(q binlog.Query) {
 }
 
 func (j *judge) rows(e binlog.Event) error {
-	m, r, err := j.scanner.rows(e)
+	m, r, err := rowsOf(j.scanner, e)
 	if err != nil {
 		return err
 	}
 	if j.refuseRows(e, m, &r) {
 		return nil
 	}
-	c := j.counts[m.name]
+	c := j.counts[m.Name]
 	if c == nil {
-		c = &TableChange{Table: m.name.String()}
-		j.counts[m.name] = c
+		c = &TableChange{Table: m.Name.String()}
+		j.counts[m.Name] = c
 	}
-	j.plan.Rows += int64(len(r.rows))
-	switch r.kind {
-	case inserted:
-		c.Inserted += int64(len(r.rows))
-	case updated:
-		c.Updated += int64(len(r.rows))
-	case deleted:
-		c.Deleted += int64(len(r.rows))
+	j.plan.Rows += int64(len(r.Rows))
+	switch r.Kind {
+	case rowimage.Inserted:
+		c.Inserted += int64(len(r.Rows))
+	case rowimage.Updated:
+		c.Updated += int64(len(r.Rows))
+	case rowimage.Deleted:
+		c.Deleted += int64(len(r.Rows))
 	}
 	j.cascades(m, &r)
 	return nil
 }
 
 // refuseRows tells whether the rows can't be looked into.
-func (j *judge) refuseRows(e binlog.Event, m *tableMap, r *rowsEvent) bool {
-	t := j.tables[m.name]
+func (j *judge) refuseRows(e binlog.Event, m *rowimage.Table, r *rowsEvent) bool {
+	t := j.tables[m.Name]
 	switch {
-	case !r.full && e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT:
-		j.refuse(nil, "it holds only what changed in JSON values of %s (binlog_row_value_options=PARTIAL_JSON)", m.name)
+	case !r.Full && e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT:
+		j.refuse(nil, "it holds only what changed in JSON values of %s (binlog_row_value_options=PARTIAL_JSON)", m.Name)
 		return true
-	case !r.full:
-		j.refuse(nil, "its images of rows of %s lack columns (binlog_row_image was not FULL)", m.name)
+	case !r.Full:
+		j.refuse(nil, "its images of rows of %s lack columns (binlog_row_image was not FULL)", m.Name)
 		return true
 	case t == nil || len(t.columns) == 0:
-		j.refuse(nil, "the table %s is no longer there", m.name)
+		j.refuse(nil, "the table %s is no longer there", m.Name)
 	case t.engine != "InnoDB":
-		j.refuse(nil, "the table %s has the engine %s, and only InnoDB undoes all or nothing", m.name, t.engine)
+		j.refuse(nil, "the table %s has the engine %s, and only InnoDB undoes all or nothing", m.Name, t.engine)
 	case len(t.columns) != int(m.ColumnCount):
-		j.refuse(nil, "the table %s has %d columns now, and had %d", m.name, len(t.columns), m.ColumnCount)
+		j.refuse(nil, "the table %s has %d columns now, and had %d", m.Name, len(t.columns), m.ColumnCount)
 	}
 	return false
 }
@@ -216,22 +218,22 @@ func (j *judge) refuseRows(e binlog.Event, m *tableMap, r *rowsEvent) bool {
 // cascades refuses rows that changed others by foreign keys without a trace in
 // the binlog: InnoDB did that by itself in servers before 9.6, and does with
 // innodb_native_foreign_keys=ON.
-func (j *judge) cascades(m *tableMap, r *rowsEvent) {
-	t := j.tables[m.name]
-	if t == nil || r.flags&(binlog.RowsLoggedCascades|binlog.RowsNoForeignKeyChecks) != 0 || r.kind == inserted {
+func (j *judge) cascades(m *rowimage.Table, r *rowsEvent) {
+	t := j.tables[m.Name]
+	if t == nil || r.Flags&(binlog.RowsLoggedCascades|binlog.RowsNoForeignKeyChecks) != 0 || r.Kind == rowimage.Inserted {
 		return
 	}
 	for _, k := range t.parents {
-		if r.kind == deleted && k.onDelete || r.kind == updated && k.onUpdate && r.changes(m, t, k.columns) {
-			j.refuse(nil, "it changed rows of %s that rows of %s refer to, and what the foreign key did there is not in the binlog", m.name, k.child)
+		if r.Kind == rowimage.Deleted && k.onDelete || r.Kind == rowimage.Updated && k.onUpdate && r.changes(m, t, k.columns) {
+			j.refuse(nil, "it changed rows of %s that rows of %s refer to, and what the foreign key did there is not in the binlog", m.Name, k.child)
 		}
 	}
 }
 
 // changes tells whether a row's values of the columns changed.
-func (r *rowsEvent) changes(m *tableMap, t *table, columns []string) bool {
-	for _, c := range r.rows {
-		before, after := c.before.values(m.TableMapEvent), c.after.values(m.TableMapEvent)
+func (r *rowsEvent) changes(m *rowimage.Table, t *table, columns []string) bool {
+	for _, c := range r.Rows {
+		before, after := c.Before.Values(m.TableMapEvent), c.After.Values(m.TableMapEvent)
 		for _, name := range columns {
 			i := t.index(name)
 			if i < 0 || i >= len(before) || !bytes.Equal(before[i], after[i]) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/binlog/rowimage"
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -30,7 +31,7 @@ type session struct {
 	conn      *client.Conn
 	maxPacket int
 	format    binlog.Event // that the server was last told
-	shadows   map[tableName]string
+	shadows   map[rowimage.TableName]string
 }
 
 func openSession(ctx context.Context, target instance.Target) (*session, error) {
@@ -38,7 +39,7 @@ func openSession(ctx context.Context, target instance.Target) (*session, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &session{conn: conn, shadows: map[tableName]string{}}
+	s := &session{conn: conn, shadows: map[rowimage.TableName]string{}}
 	if err := s.execute(setup); err != nil {
 		s.close()
 		return nil, fmt.Errorf("prepare the session: %w", err)
@@ -131,17 +132,17 @@ func (s *session) makeShadow(t *table) error {
 		if i > 0 {
 			columns += ", "
 		}
-		columns += quoteName(c.name) // * leaves invisible columns out
+		columns += rowimage.QuoteName(c.Name) // * leaves invisible columns out
 	}
-	s.shadows[t.tableName] = name
-	return s.execute("CREATE TABLE " + instance.Schema + "." + name + " ENGINE=InnoDB SELECT " + columns + " FROM " + t.quoted() + " LIMIT 0")
+	s.shadows[t.TableName] = name
+	return s.execute("CREATE TABLE " + instance.Schema + "." + name + " ENGINE=InnoDB SELECT " + columns + " FROM " + t.Quoted() + " LIMIT 0")
 }
 
 // check tells whether each of the rows is in t as the errant transaction left
 // it. What it writes for it, it removes; either way by the same transaction.
-func (s *session) check(f binlog.Format, m *tableMap, t *table, r *rowsEvent, rows []rowChange) (bool, error) {
-	name := s.shadows[t.tableName]
-	if err := s.binlog(renamed(f, m.raw, instance.Schema, name), r.left(f, rows)); err != nil {
+func (s *session) check(f binlog.Format, m *rowimage.Table, t *table, r *rowsEvent, rows []rowimage.Row) (bool, error) {
+	name := s.shadows[t.TableName]
+	if err := s.binlog(renamed(f, m.Raw, instance.Schema, name), r.left(f, rows)); err != nil {
 		return false, fmt.Errorf("look at rows of %s: %w", t, err)
 	}
 	shadow, on := instance.Schema+"."+name, ""
@@ -149,9 +150,9 @@ func (s *session) check(f binlog.Format, m *tableMap, t *table, r *rowsEvent, ro
 		if i > 0 {
 			on += " AND "
 		}
-		on += "t." + quoteName(column) + " = s." + quoteName(column)
+		on += "t." + rowimage.QuoteName(column) + " = s." + rowimage.QuoteName(column)
 	}
-	n, err := s.count("SELECT COUNT(*) FROM " + shadow + " AS s STRAIGHT_JOIN " + t.quoted() + " AS t FORCE INDEX (" + quoteName(t.keyName) + ") ON " + on +
+	n, err := s.count("SELECT COUNT(*) FROM " + shadow + " AS s STRAIGHT_JOIN " + t.Quoted() + " AS t FORCE INDEX (" + rowimage.QuoteName(t.keyName) + ") ON " + on +
 		" WHERE " + t.same("s", "t") + " FOR UPDATE OF t")
 	if err != nil {
 		return false, fmt.Errorf("look at rows of %s: %w", t, err)
@@ -177,7 +178,7 @@ func (s *session) dropLeftovers() error {
 		names = append(names, name)
 	}
 	for _, name := range names {
-		if err := s.execute("DROP TABLE IF EXISTS " + instance.Schema + "." + quoteName(name)); err != nil {
+		if err := s.execute("DROP TABLE IF EXISTS " + instance.Schema + "." + rowimage.QuoteName(name)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/batondb/baton/binlog"
+	"github.com/go-mysql-org/go-mysql/replication"
 )
 
 // binlogName is the file in the folder that holds the events, as a binlog file.
@@ -134,7 +135,7 @@ func plain(tx *binlog.Transaction) iter.Seq2[binlog.Event, error] {
 				yield(nil, err)
 				return
 			}
-			if isPayload(e) {
+			if e.Type() == replication.TRANSACTION_PAYLOAD_EVENT {
 				for inner, err := range binlog.Unwrap(e, tx.Format) {
 					if !yield(inner, err) || err != nil {
 						return

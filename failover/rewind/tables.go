@@ -8,22 +8,14 @@ import (
 	"strings"
 
 	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/binlog/rowimage"
 	"github.com/batondb/baton/internal/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 )
 
-// A tableName is a table's schema and name.
-type tableName struct{ schema, table string }
-
-func (n tableName) String() string { return n.schema + "." + n.table }
-
-func (n tableName) quoted() string { return quoteName(n.schema) + "." + quoteName(n.table) }
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
 // A table is what the server says of one that errant transactions changed.
 type table struct {
-	tableName
+	rowimage.TableName
 	engine  string
 	columns []column
 	key     []string // columns of the key by which the server finds a row without comparing it; nil for none
@@ -32,22 +24,19 @@ type table struct {
 }
 
 type column struct {
-	name     string
-	dataType string // varchar, bigint …
-	typeText string // the whole type, such as bigint unsigned
-	charset  string // empty for what is no text
-	virtual  bool   // computed when it is read
-	computed bool   // virtual or stored: written by nobody
+	rowimage.Column
+	virtual  bool // computed when it is read
+	computed bool // virtual or stored: written by nobody
 }
 
 // A parentKey is what other tables' foreign keys refer to, and what they do.
 type parentKey struct {
-	child              tableName
+	child              rowimage.TableName
 	columns            []string
 	onDelete, onUpdate bool // changes the child's rows
 }
 
-type tables map[tableName]*table
+type tables map[rowimage.TableName]*table
 
 // readTables asks the server about all tables that the transactions name.
 func (e *Errant) readTables(ctx context.Context, db *sql.DB) (tables, error) {
@@ -64,7 +53,7 @@ func (e *Errant) readTables(ctx context.Context, db *sql.DB) (tables, error) {
 			if err != nil {
 				return nil, err
 			}
-			n := tableName{schema, name}
+			n := rowimage.TableName{Schema: schema, Table: name}
 			if all[n] != nil {
 				continue
 			}
@@ -77,23 +66,23 @@ func (e *Errant) readTables(ctx context.Context, db *sql.DB) (tables, error) {
 }
 
 // readTable has no engine for a table that isn't there.
-func readTable(ctx context.Context, db *sql.DB, n tableName) (*table, error) {
-	t := &table{tableName: n}
+func readTable(ctx context.Context, db *sql.DB, n rowimage.TableName) (*table, error) {
+	t := &table{TableName: n}
 	err := query(ctx, db, func(scan func(...any) error) error { return scan(&t.engine) },
-		"SELECT COALESCE(ENGINE, '') FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?", n.schema, n.table)
+		"SELECT COALESCE(ENGINE, '') FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?", n.Schema, n.Table)
 	if err != nil {
 		return nil, err
 	}
 	err = query(ctx, db, func(scan func(...any) error) error {
 		var c column
 		var extra string
-		err := scan(&c.name, &c.dataType, &c.typeText, &c.charset, &extra)
+		err := scan(&c.Name, &c.DataType, &c.TypeText, &c.Charset, &extra)
 		c.virtual = strings.Contains(extra, "VIRTUAL GENERATED")
 		c.computed = c.virtual || strings.Contains(extra, "STORED GENERATED")
 		t.columns = append(t.columns, c)
 		return err
 	}, "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COALESCE(CHARACTER_SET_NAME, ''), COALESCE(EXTRA, '') "+
-		"FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION", n.schema, n.table)
+		"FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION", n.Schema, n.Table)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +115,7 @@ func (t *table) readKey(ctx context.Context, db *sql.DB) error {
 		k.unfit = k.unfit || !column.Valid || nullable == "YES"
 		return nil
 	}, "SELECT INDEX_NAME, COLUMN_NAME, NULLABLE FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? "+
-		"AND NON_UNIQUE = 0 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX", t.schema, t.table)
+		"AND NON_UNIQUE = 0 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX", t.Schema, t.Table)
 	if err != nil {
 		return err
 	}
@@ -140,12 +129,12 @@ func (t *table) readParentKeys(ctx context.Context, db *sql.DB) error {
 	var last string
 	return query(ctx, db, func(scan func(...any) error) error {
 		var constraint, column, onDelete, onUpdate string
-		var child tableName
-		if err := scan(&constraint, &child.schema, &child.table, &column, &onDelete, &onUpdate); err != nil {
+		var child rowimage.TableName
+		if err := scan(&constraint, &child.Schema, &child.Table, &column, &onDelete, &onUpdate); err != nil {
 			return err
 		}
 		changes := func(rule string) bool { return rule == "CASCADE" || rule == "SET NULL" || rule == "SET DEFAULT" }
-		if id := child.schema + "\x00" + constraint; id != last {
+		if id := child.Schema + "\x00" + constraint; id != last {
 			last = id
 			t.parents = append(t.parents, parentKey{child: child, onDelete: changes(onDelete), onUpdate: changes(onUpdate)})
 		}
@@ -156,7 +145,7 @@ func (t *table) readParentKeys(ctx context.Context, db *sql.DB) error {
 		"FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r "+
 		"ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME "+
 		"WHERE k.REFERENCED_TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME = ? "+
-		"ORDER BY k.TABLE_SCHEMA, k.CONSTRAINT_NAME, k.ORDINAL_POSITION", t.schema, t.table)
+		"ORDER BY k.TABLE_SCHEMA, k.CONSTRAINT_NAME, k.ORDINAL_POSITION", t.Schema, t.Table)
 }
 
 // query calls row for each row of the result.
@@ -183,8 +172,8 @@ func (t *table) same(a, b string) string {
 		if c.virtual {
 			continue
 		}
-		x, y := a+"."+quoteName(c.name), b+"."+quoteName(c.name)
-		switch form := c.exact(); form {
+		x, y := a+"."+rowimage.QuoteName(c.Name), b+"."+rowimage.QuoteName(c.Name)
+		switch form := c.Exact(); form {
 		case "":
 			all = append(all, x+" <=> "+y)
 		default:
@@ -194,24 +183,7 @@ func (t *table) same(a, b string) string {
 	return strings.Join(all, " AND ")
 }
 
-// exact is how a value is turned into one that <=> compares exactly; empty where
-// it does so by itself.
-func (c column) exact() string {
-	switch c.dataType {
-	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
-		return "CAST(%s AS BINARY)"
-	case "enum", "set":
-		return "CAST(%s AS UNSIGNED)"
-	case "json":
-		return "CAST(CAST(%s AS CHAR) AS BINARY)"
-	case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
-		"geomcollection", "geometrycollection", "vector":
-		return "HEX(%s)"
-	}
-	return ""
-}
-
 // index is the position of a column, -1 if it isn't there.
 func (t *table) index(name string) int {
-	return slices.IndexFunc(t.columns, func(c column) bool { return strings.EqualFold(c.name, name) })
+	return slices.IndexFunc(t.columns, func(c column) bool { return strings.EqualFold(c.Name, name) })
 }

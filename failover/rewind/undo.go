@@ -9,6 +9,7 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/binlog/rowimage"
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
@@ -134,7 +135,7 @@ func (u *undoing) transaction(ctx context.Context, tx *binlog.Transaction) error
 }
 
 func (u *undoing) event(tx *binlog.Transaction, b *backlog, at backlogRows) error {
-	scanner, err := newScanner(tx.Format)
+	scanner, err := rowimage.NewScanner(tx.Format)
 	if err != nil {
 		return err
 	}
@@ -142,20 +143,20 @@ func (u *undoing) event(tx *binlog.Transaction, b *backlog, at backlogRows) erro
 	if err != nil {
 		return err
 	}
-	if err := scanner.tableMap(mapEvent); err != nil {
+	if _, err := scanner.TableMap(mapEvent); err != nil {
 		return err
 	}
 	rows, err := b.read(at.rows)
 	if err != nil {
 		return err
 	}
-	m, r, err := scanner.rows(rows)
+	m, r, err := rowsOf(scanner, rows)
 	if err != nil {
 		return err
 	}
-	t := u.errant.tables[m.name]
-	if t == nil || !r.full {
-		return fmt.Errorf("the rows of %s can't be undone", m.name)
+	t := u.errant.tables[m.Name]
+	if t == nil || !r.Full {
+		return fmt.Errorf("the rows of %s can't be undone", m.Name)
 	}
 	for left := r.reversed(); len(left) > 0; {
 		n := chunk(left)
@@ -168,10 +169,10 @@ func (u *undoing) event(tx *binlog.Transaction, b *backlog, at backlogRows) erro
 }
 
 // chunk is how many of the rows are undone at once.
-func chunk(rows []rowChange) int {
+func chunk(rows []rowimage.Row) int {
 	bytes := 0
 	for i, c := range rows {
-		bytes += len(c.before) + len(c.after)
+		bytes += len(c.Before) + len(c.After)
 		if i > 0 && (bytes > chunkBytes || i == chunkRows) {
 			return i
 		}
@@ -182,8 +183,8 @@ func chunk(rows []rowChange) int {
 // chunk undoes some rows of an event, given in the order in which that is done.
 // Where they are not all as the errant transaction left them, that may be since
 // it changed one more than once: then halves are looked at, down to single rows.
-func (u *undoing) chunk(m *tableMap, t *table, r *rowsEvent, rows []rowChange) error {
-	if u.shadows[t.tableName] != "" && r.kind != deleted {
+func (u *undoing) chunk(m *rowimage.Table, t *table, r *rowsEvent, rows []rowimage.Row) error {
+	if u.shadows[t.TableName] != "" && r.Kind != rowimage.Deleted {
 		same, err := u.check(u.format, m, t, r, rows)
 		switch half := len(rows) / 2; {
 		case err != nil:
@@ -197,7 +198,7 @@ func (u *undoing) chunk(m *tableMap, t *table, r *rowsEvent, rows []rowChange) e
 			return u.chunk(m, t, r, rows[half:])
 		}
 	}
-	if err := u.binlog(m.raw, r.inverse(u.format, rows)); err != nil {
+	if err := u.binlog(m.Raw, r.inverse(u.format, rows)); err != nil {
 		switch serverCode(err) {
 		case mysql.ER_KEY_NOT_FOUND, mysql.ER_DUP_ENTRY, mysql.ER_DUP_KEY, mysql.ER_DUP_ENTRY_WITH_KEY_NAME:
 			return u.conflict(m, t, r, rows, err)
@@ -209,28 +210,21 @@ func (u *undoing) chunk(m *tableMap, t *table, r *rowsEvent, rows []rowChange) e
 }
 
 // conflict describes the rows that are not as they were left.
-func (u *undoing) conflict(m *tableMap, t *table, r *rowsEvent, rows []rowChange, cause error) error {
+func (u *undoing) conflict(m *rowimage.Table, t *table, r *rowsEvent, rows []rowimage.Row, cause error) error {
 	c := &Conflict{GTID: u.gtid, Table: t.String(), Cause: cause}
 	e := r.left(u.format, rows)
-	if r.kind == deleted {
+	if r.Kind == rowimage.Deleted {
 		e = r.event(u.format, e.Type(), 1, images(rows, before))
 	}
-	scanner, err := newScanner(u.format)
-	if err == nil {
-		err = scanner.tableMap(m.raw)
-	}
-	var values [][]any
-	if err == nil {
-		values, err = scanner.values(e)
-	}
-	if err != nil || len(values) == 0 {
+	first, ok := firstOf(u.format, m, e)
+	if !ok {
 		c.Row = "(unreadable)"
 		return c
 	}
 	var parts []string
 	for i, column := range t.columns {
-		if t.key == nil || slices.Contains(t.key, column.name) {
-			parts = append(parts, quoteName(column.name)+"="+column.literal(values[0][i]))
+		if t.key == nil || slices.Contains(t.key, column.Name) {
+			parts = append(parts, rowimage.QuoteName(column.Name)+"="+column.Literal(first[i]))
 		}
 	}
 	c.Row = shorten([]byte(strings.Join(parts, ", ")))
@@ -238,6 +232,21 @@ func (u *undoing) conflict(m *tableMap, t *table, r *rowsEvent, rows []rowChange
 		c.Row += fmt.Sprintf(" or one of %d near it", more)
 	}
 	return c
+}
+
+// firstOf is the first row of an event with one image of each.
+func firstOf(f binlog.Format, m *rowimage.Table, e binlog.Event) ([]any, bool) {
+	scanner, err := rowimage.NewScanner(f)
+	if err == nil {
+		_, err = scanner.TableMap(m.Raw)
+	}
+	if err != nil {
+		return nil, false
+	}
+	for c, err := range scanner.Changes(e) {
+		return append(c.Before, c.After...), err == nil
+	}
+	return nil, false
 }
 
 // mark writes the mark into the same transaction.

@@ -1,4 +1,4 @@
-package rewind
+package rowimage
 
 import (
 	"encoding/hex"
@@ -10,13 +10,51 @@ import (
 	"unicode/utf8"
 )
 
-// literal is a value of the column, as go-mysql decodes it, as SQL.
-func (c column) literal(v any) string {
+// A Column is what the server says of a table's column in
+// information_schema.COLUMNS.
+type Column struct {
+	Name     string
+	DataType string // varchar, bigint …
+	TypeText string // the whole type, such as bigint unsigned
+	Charset  string // empty for what is no text
+}
+
+// A TableName is a table's schema and name.
+type TableName struct{ Schema, Table string }
+
+// String is schema.table.
+func (n TableName) String() string { return n.Schema + "." + n.Table }
+
+// Quoted is the name as SQL.
+func (n TableName) Quoted() string { return QuoteName(n.Schema) + "." + QuoteName(n.Table) }
+
+// QuoteName is an identifier as SQL.
+func QuoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// Exact is how a value is turned into one that <=> compares exactly; empty where
+// it does so by itself.
+func (c Column) Exact() string {
+	switch c.DataType {
+	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
+		return "CAST(%s AS BINARY)"
+	case "enum", "set":
+		return "CAST(%s AS UNSIGNED)"
+	case "json":
+		return "CAST(CAST(%s AS CHAR) AS BINARY)"
+	case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+		"geomcollection", "geometrycollection", "vector":
+		return "HEX(%s)"
+	}
+	return ""
+}
+
+// Literal is a value of the column, as go-mysql decodes it, as SQL.
+func (c Column) Literal(v any) string {
 	switch v := c.named(v).(type) {
 	case nil:
 		return "NULL"
 	case string:
-		if c.dataType == "json" {
+		if c.DataType == "json" {
 			return "CAST(" + quoteText(v) + " AS JSON)"
 		}
 		if c.isText(v) {
@@ -32,32 +70,32 @@ func (c column) literal(v any) string {
 	}
 }
 
-// equals is the condition that the column holds a value.
-func (c column) equals(v any) string {
-	name := quoteName(c.name)
+// Equals is the condition that the column holds a value.
+func (c Column) Equals(v any) string {
+	name := QuoteName(c.Name)
 	switch v := v.(type) {
 	case []byte:
-		if c.exact() == "HEX(%s)" {
+		if c.Exact() == "HEX(%s)" {
 			return "HEX(" + name + ") = '" + strings.ToUpper(hex.EncodeToString(v)) + "'"
 		}
 	case float32:
-		return name + " = CAST(" + c.literal(v) + " AS FLOAT)"
+		return name + " = CAST(" + c.Literal(v) + " AS FLOAT)"
 	case nil:
 		return name + " IS NULL"
 	}
-	return name + " <=> " + c.literal(v)
+	return name + " <=> " + c.Literal(v)
 }
 
-// jsonValue is a value of the column for JSON: bytes that are no text are {"hex": "…"}, what
+// JSONValue is a value of the column for JSON: bytes that are no text are {"hex": "…"}, what
 // the image leaves out {"absent": true},
 // numbers beyond what a reader of JSON keeps exactly, and DECIMAL, are strings.
-func (c column) jsonValue(v any) any {
+func (c Column) JSONValue(v any) any {
 	switch v := c.named(v).(type) {
-	case absent:
+	case Absent:
 		return map[string]bool{"absent": true}
 	case string:
 		if c.isText(v) {
-			if c.dataType == "json" && json.Valid([]byte(v)) {
+			if c.DataType == "json" && json.Valid([]byte(v)) {
 				return json.RawMessage(v)
 			}
 			return v
@@ -87,7 +125,7 @@ func (c column) jsonValue(v any) any {
 
 // named makes bytes a string, and the numbers of an ENUM or SET its names, where
 // the column's type tells them.
-func (c column) named(v any) any {
+func (c Column) named(v any) any {
 	if b, ok := v.([]byte); ok {
 		return string(b)
 	}
@@ -95,7 +133,7 @@ func (c column) named(v any) any {
 	if !ok {
 		return v
 	}
-	switch c.dataType {
+	switch c.DataType {
 	case "enum":
 		if names := c.members(); n >= 1 && int(n) <= len(names) {
 			return names[n-1]
@@ -112,7 +150,7 @@ func (c column) named(v any) any {
 			return strings.Join(in, ",")
 		}
 	case "bigint", "bit":
-		if n < 0 && (c.dataType == "bit" || strings.Contains(c.typeText, "unsigned")) {
+		if n < 0 && (c.DataType == "bit" || strings.Contains(c.TypeText, "unsigned")) {
 			return uint64(n)
 		}
 	}
@@ -120,8 +158,8 @@ func (c column) named(v any) any {
 }
 
 // members are the names in enum('a','b”c').
-func (c column) members() []string {
-	_, list, ok := strings.Cut(c.typeText, "('")
+func (c Column) members() []string {
+	_, list, ok := strings.Cut(c.TypeText, "('")
 	if !ok {
 		return nil
 	}
@@ -148,8 +186,8 @@ func (c column) members() []string {
 
 // isText tells whether the bytes of a value can be shown as they are: numbers,
 // times and the like, which go-mysql gives as text, and text in UTF-8.
-func (c column) isText(v string) bool {
-	switch c.dataType {
+func (c Column) isText(v string) bool {
+	switch c.DataType {
 	case "decimal", "date", "time", "datetime", "timestamp", "year", "json", "enum", "set":
 		return true
 	}
@@ -157,35 +195,35 @@ func (c column) isText(v string) bool {
 		return false
 	}
 	switch {
-	case strings.HasPrefix(c.charset, "utf8"), c.charset == "ascii":
+	case strings.HasPrefix(c.Charset, "utf8"), c.Charset == "ascii":
 		return true
-	case c.charset == "":
+	case c.Charset == "":
 		return false
 	}
 	// In other character sets ASCII is the same in all but those with wide units.
-	return !strings.HasPrefix(c.charset, "ucs2") && !strings.HasPrefix(c.charset, "utf16") && !strings.HasPrefix(c.charset, "utf32") &&
+	return !strings.HasPrefix(c.Charset, "ucs2") && !strings.HasPrefix(c.Charset, "utf16") && !strings.HasPrefix(c.Charset, "utf32") &&
 		strings.IndexFunc(v, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
 // introducer says in which character set the bytes behind it are.
-func (c column) introducer() string {
-	if c.charset == "" {
+func (c Column) introducer() string {
+	if c.Charset == "" {
 		return ""
 	}
-	return "_" + c.charset + " "
+	return "_" + c.Charset + " "
 }
 
 // quoteText is a string literal that reads the same whatever sql_mode says of
 // backslashes, and takes one line where it can.
 func quoteText(v string) string {
 	if strings.ContainsAny(v, "\\\n\r\x1a") {
-		return "_utf8mb4 X'" + hex.EncodeToString([]byte(v)) + "' /* " + comment(v) + " */"
+		return "_utf8mb4 X'" + hex.EncodeToString([]byte(v)) + "' /* " + Comment(v) + " */"
 	}
 	return "'" + strings.ReplaceAll(v, "'", "''") + "'"
 }
 
-// comment is text that can stand in a comment of one line.
-func comment(v string) string {
+// Comment is text that can stand in a comment of one line.
+func Comment(v string) string {
 	const most = 60
 	line := strings.Join(strings.Fields(v), " ")
 	line = strings.NewReplacer("*/", "* /", "/*", "/ *", "\x1a", " ").Replace(line)
