@@ -27,12 +27,23 @@ func Changes(old, new Config) (reloadable, restart []string) {
 		})
 	d.items("endpoints", named(old.Endpoints, endpointName), named(new.Endpoints, endpointName),
 		func(string, reflect.Value, reflect.Value) bool { return false })
+	d.items("admin.tokens", named(old.Admin.Tokens, tokenName), named(new.Admin.Tokens, tokenName),
+		func(string, reflect.Value, reflect.Value) bool { return false })
+	for _, a := range old.Admin.Tokens {
+		for _, b := range new.Admin.Tokens {
+			// Another token in the same file is a change of it.
+			if a.Name == b.Name && a.File == b.File && a.Text != b.Text {
+				d.note("admin.tokens[].file", "admin.tokens["+a.Name+"].file")
+			}
+		}
+	}
 	slices.Sort(d.live)
 	slices.Sort(d.fixed)
 	return d.live, d.fixed
 }
 
 func instanceName(i Instance) string { return i.Name }
+func tokenName(t Token) string       { return t.Name }
 func endpointName(e Endpoint) string { return e.Listen }
 
 type differences struct {

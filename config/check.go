@@ -18,7 +18,7 @@ func check(c Config, f *findings) {
 	checkTLS(&c, f)
 	checkHooks(c.Hooks, f)
 	checkEndpoints(c, f)
-	checkSocket(c, f)
+	checkAdmin(c, f)
 }
 
 // reservedName stands, where a verb takes an instance, for something else.

@@ -62,6 +62,15 @@ const (
 	RouteFollowers Route = "followers"
 )
 
+// Role is what somebody may do over HTTP.
+type Role string
+
+// Ask questions; or give commands too.
+const (
+	RoleRead    Role = "read"
+	RoleCommand Role = "command"
+)
+
 // TLSMode is MySQL's ssl-mode (reference manual, "Command Options for Encrypted
 // Connections").
 type TLSMode string

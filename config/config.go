@@ -217,17 +217,6 @@ type Endpoint struct {
 	MaxLag time.Duration `mapstructure:"max_lag"`
 }
 
-// Admin is where the daemon listens for its operators.
-type Admin struct {
-	// Socket is the unix socket of the verbs, at most 107 bytes. Default:
-	// /run/baton/<cluster>.sock.
-	Socket string `mapstructure:"socket"`
-	// HTTP is host and port of the status page and /metrics; empty, the default,
-	// opens none, so that several clusters of one machine never collide.
-	// Recommended: an address of loopback, since it asks for no password.
-	HTTP string `mapstructure:"http"`
-}
-
 // Log is what the daemon writes of itself to standard error.
 type Log struct {
 	// Level is the least level written. Default: info.
@@ -262,6 +251,7 @@ func Default() Config {
 			Cooldown: 10 * time.Minute,
 			Boot:     BootFenced,
 		},
+		Admin:      Admin{TLS: AdminTLS{ClientRole: RoleRead}},
 		Switchover: Switchover{Timeout: 30 * time.Second, DrainTimeout: 5 * time.Second, MaxLag: 10 * time.Second},
 		Log:        Log{Level: LogInfo, Format: LogAuto},
 	}

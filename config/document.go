@@ -227,6 +227,16 @@ func join(around, name string) string {
 // example says how a missing key is written.
 func example(r *rule) string {
 	last := r.key[strings.LastIndex(r.key, ".")+1:]
+	switch r.key {
+	case "mysql.user":
+		return "write user: baton, the account that baton uses"
+	case "cluster":
+		return "write cluster: shop"
+	case "admin.tokens[].name":
+		return "write name: prometheus, or who else asks"
+	case "admin.tokens[].file":
+		return "write file: /etc/baton/prometheus.token"
+	}
 	switch r.kind {
 	case kindItems:
 		return "list at least one, like \"- {name: db1, address: 10.0.0.1:3306}\""
@@ -240,12 +250,6 @@ func example(r *rule) string {
 		return "write " + last + ": followed by one of " + strings.Join(r.choices, ", ")
 	case kindArgs:
 		return "write " + last + ": [/path/of/the/program, argument]"
-	}
-	if r.key == "mysql.user" {
-		return "write user: baton, the account that baton uses"
-	}
-	if r.key == "cluster" {
-		return "write cluster: shop"
 	}
 	return "write " + last + ": db1"
 }

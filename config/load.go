@@ -50,6 +50,7 @@ func parse(file, folder string, data []byte) (Config, error) {
 	}
 	complete(&c, f, folder)
 	readPasswords(&c, f)
+	readTokens(&c, f)
 	check(c, f)
 	if err := f.err(file); err != nil {
 		return Config{}, err
@@ -120,6 +121,9 @@ func complete(c *Config, f *findings, folder string) {
 			}
 		}
 	}
+	for i := range c.Admin.Tokens {
+		c.Admin.Tokens[i].Role = cmp.Or(c.Admin.Tokens[i].Role, RoleRead)
+	}
 	if c.Admin.Socket == "" {
 		c.Admin.Socket = "/run/baton/" + c.Cluster + ".sock"
 	}
@@ -132,7 +136,10 @@ func complete(c *Config, f *findings, folder string) {
 
 // paths returns every path of the file, to be made absolute.
 func (c *Config) paths() []*string {
-	out := []*string{&c.StateDir, &c.Admin.Socket}
+	out := []*string{&c.StateDir, &c.Admin.Socket, &c.Admin.TLS.Cert, &c.Admin.TLS.Key, &c.Admin.TLS.ClientCA}
+	for i := range c.Admin.Tokens {
+		out = append(out, &c.Admin.Tokens[i].File)
+	}
 	for _, m := range c.accounts() {
 		out = append(out, &m.PasswordFile, &m.TLS.CA, &m.TLS.Cert, &m.TLS.Key)
 	}
@@ -182,7 +189,7 @@ func readPasswords(c *Config, f *findings) {
 		if !f.given(key) || a.PasswordFile == "" || !f.sound(key) || a.key == "mysql" && fromEnvironment {
 			continue
 		}
-		password, err := readPassword(a.PasswordFile)
+		password, err := readSecret(a.PasswordFile, "password")
 		if err != nil {
 			f.add(key, "%s", err)
 			continue
@@ -195,24 +202,6 @@ func readPasswords(c *Config, f *findings) {
 			c.Instances[i].MySQL.Password = c.MySQL.Password
 		}
 	}
-}
-
-func readPassword(path string) (Secret, error) {
-	data, err := readSmallFile(path)
-	if err != nil {
-		return Secret{}, fmt.Errorf("%w; write the password into a file that the daemon can read", err)
-	}
-	if err := checkPrivate(path); err != nil {
-		return Secret{}, err
-	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	switch {
-	case text == "":
-		return Secret{}, fmt.Errorf("%s is empty; write the password into it", path)
-	case strings.ContainsAny(text, "\r\n\x00"):
-		return Secret{}, fmt.Errorf("%s has more than one line; it must hold the password and nothing else", path)
-	}
-	return NewSecret(text), nil
 }
 
 // checkPrivate refuses a secret's file that any account of the machine may read

@@ -81,7 +81,7 @@ func TestTheFileOfTheDesignIsUnderstood(t *testing.T) {
 		{Listen: "127.0.0.1:6446", Route: RouteLeader},
 		{Listen: "127.0.0.1:6447", Route: RouteFollowers, MaxLag: 5 * time.Second},
 	}, c.Endpoints)
-	require.Equal(t, Admin{Socket: "/run/baton/shop.sock", HTTP: "127.0.0.1:8046"}, c.Admin)
+	require.Equal(t, Admin{Socket: "/run/baton/shop.sock", HTTP: "127.0.0.1:8046", TLS: Default().Admin.TLS}, c.Admin)
 	require.Equal(t, Default().Relay, c.Relay)
 	require.Equal(t, Default().Apply, c.Apply)
 	require.Equal(t, Default().Failover, c.Failover)

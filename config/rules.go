@@ -150,9 +150,31 @@ func outsideRules() []rule {
 		live(lag),
 		[]rule{
 			{key: "admin.socket", kind: kindPath, fallback: "/run/baton/<cluster>.sock", meaning: "unix socket of the verbs"},
-			{key: "admin.http", kind: kindListen, meaning: "status page and /metrics; none without it"},
+			{key: "admin.http", kind: kindListen, meaning: "status page, /metrics and the API; none without it; beyond loopback it needs tokens or client_ca"},
 		},
+		adminRules(),
 		live(choice("log.level", "least level written", string(LogDebug), string(LogInfo), string(LogWarn), string(LogError))),
 		[]rule{choice("log.format", "look of a line; auto: console on a terminal, json otherwise", string(LogAuto), string(LogConsole), string(LogJSON))},
+	)
+}
+
+// adminRules are those of who may ask over HTTP. A token can be withdrawn while
+// the daemon runs.
+func adminRules() []rule {
+	role := func(key, meaning string) rule {
+		r := choice(key, meaning, string(RoleRead), string(RoleCommand))
+		r.fallback = string(RoleRead)
+		return r
+	}
+	return append(live(
+		rule{key: "admin.tokens", kind: kindItems, meaning: "who may ask over HTTP; with one, nobody may without"},
+		rule{key: "admin.tokens[].name", kind: kindName, required: true, meaning: "what logs and events call whoever uses it"},
+		role("admin.tokens[].role", "whether it allows questions only, or commands too"),
+		rule{key: "admin.tokens[].file", kind: kindPath, required: true, meaning: "file that holds the token; chmod 600"},
+	),
+		rule{key: "admin.tls.cert", kind: kindPath, meaning: "certificate that clients of HTTP see, with its chain (PEM); read at each connection"},
+		rule{key: "admin.tls.key", kind: kindPath, meaning: "its key (PEM); chmod 600"},
+		rule{key: "admin.tls.client_ca", kind: kindPath, meaning: "authorities whose client certificates stand for a token (PEM)"},
+		role("admin.tls.client_role", "what such a certificate allows"),
 	)
 }

@@ -14,6 +14,7 @@ const (
 	DaemonStarted     Kind = "daemon-started"
 	DaemonStopped     Kind = "daemon-stopped"
 	ConfigReloaded    Kind = "config-reloaded"
+	Command           Kind = "command"            // an operator, or a program, gave one; what came of it follows
 	InstanceProblem   Kind = "instance-problem"   // an instance can't take part, with the reason and the mend
 	InstanceRecovered Kind = "instance-recovered" // the problem is gone
 	SourceConnected   Kind = "source-connected"

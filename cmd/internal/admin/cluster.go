@@ -52,6 +52,7 @@ type RelayLog interface {
 
 // Events is the history, as [history.Store] keeps it.
 type Events interface {
+	history.Recorder
 	Recent(n int) []history.Event
 	Follow(ctx context.Context, after uint64) iter.Seq2[history.Event, error]
 	Dropped() uint64

@@ -6,8 +6,11 @@
 // and decides nothing: the daemon implements [Cluster] and [HandOvers], and
 // [Server] only translates. It promises that
 //   - whoever may open the socket may give commands (its mode is 0660: the
-//     daemon's user and group), and nobody else: on TCP only questions are
-//     answered;
+//     daemon's user and group); on TCP whoever has a token or a client certificate
+//     of role command. Role read only asks questions, which on an address of
+//     loopback needs neither while none is configured;
+//   - every command is in the history with whoever gave it: the account of the
+//     process at the other end of the socket, the name of the token or certificate;
 //   - a socket left by a dead daemon is replaced, one of a living daemon never;
 //   - no request, however large or slow, holds up another one or the daemon;
 //   - a hand-over goes on when whoever asked for it goes away: only the daemon's
@@ -21,15 +24,15 @@
 //	GET  /v1/events?after=SEQ&follow=true        the same, without an end
 //	GET  /v1/relay/segments                      [RelaySegment, …]              socket only
 //	GET  /v1/relay/transactions?gtid=SET&segment=N&limit=N   JSON lines of RelayTransaction   socket only
-//	POST /v1/pause?instance=X                    socket only; no instance: every follower
-//	POST /v1/resume?instance=X                   socket only; likewise
-//	POST /v1/skip?instance=X&gtid=G              socket only
-//	POST /v1/reload                              socket only
-//	POST /v1/switchover?to=X&timeout=30s         socket only; JSON lines of [Progress]; every parameter may be left out
-//	POST /v1/switchover?to=X&dry_run=true        socket only; [Planned]: nothing is done
-//	POST /v1/failover?to=X&allow_loss=true       socket only; JSON lines of [Progress]
-//	POST /v1/failover/pause, /v1/failover/resume socket only
-//	POST /v1/rejoin?instance=X&rewind=true       socket only; JSON lines of [Progress]
+//	POST /v1/pause?instance=X                    command; no instance: every follower
+//	POST /v1/resume?instance=X                   command; likewise
+//	POST /v1/skip?instance=X&gtid=G              command
+//	POST /v1/reload                              command
+//	POST /v1/switchover?to=X&timeout=30s         command; JSON lines of [Progress]; every parameter may be left out
+//	POST /v1/switchover?to=X&dry_run=true        command; [Planned]: nothing is done
+//	POST /v1/failover?to=X&allow_loss=true       command; JSON lines of [Progress]
+//	POST /v1/failover/pause, /v1/failover/resume command
+//	POST /v1/rejoin?instance=X&rewind=true       command; JSON lines of [Progress]
 //	GET  /health                                 200 while the daemon runs
 //	GET  /metrics                                Prometheus
 //	GET  /debug/pprof/                           socket only

@@ -14,13 +14,15 @@ type Code string
 
 // The codes of errors, and how each reads over HTTP.
 const (
-	BadRequest Code = "bad-request" // 400: the request makes no sense
-	NotFound   Code = "not-found"   // 404: there is no such thing
-	Refused    Code = "refused"     // 409: not in this state, or not here
-	Failed     Code = "failed"      // 500: it was tried
-	TooMany    Code = "too-many"    // 503: the daemon has its hands full
-	TimedOut   Code = "timed-out"   // 504: it took too long; it may still happen
-	Stopping   Code = "stopping"    // 503: the daemon stops; it ends what is streamed
+	BadRequest   Code = "bad-request"  // 400: the request makes no sense
+	Unauthorized Code = "unauthorized" // 401: who asks is not known
+	Forbidden    Code = "forbidden"    // 403: whoever asks may not do this
+	NotFound     Code = "not-found"    // 404: there is no such thing
+	Refused      Code = "refused"      // 409: not in this state, or not here
+	Failed       Code = "failed"       // 500: it was tried
+	TooMany      Code = "too-many"     // 503: the daemon has its hands full
+	TimedOut     Code = "timed-out"    // 504: it took too long; it may still happen
+	Stopping     Code = "stopping"     // 503: the daemon stops; it ends what is streamed
 )
 
 // Error is an error that is meant for an operator. It is the body of every
@@ -39,6 +41,10 @@ func (e *Error) status() int {
 	switch e.Code {
 	case BadRequest:
 		return http.StatusBadRequest
+	case Unauthorized:
+		return http.StatusUnauthorized
+	case Forbidden:
+		return http.StatusForbidden
 	case NotFound:
 		return http.StatusNotFound
 	case Refused:

@@ -56,18 +56,18 @@ type Progress[T any] struct {
 	Error  *Error               `json:"error,omitempty"`
 }
 
-// handOverRoutes are answered on the socket only.
+// handOverRoutes are the commands about the leadership.
 func (s *Server) handOverRoutes(mux *http.ServeMux) {
-	mux.Handle("POST /v1/switchover", route(s.switchover))
-	mux.Handle("POST /v1/failover", route(s.failover))
-	mux.Handle("POST /v1/rejoin", route(s.rejoin))
+	mux.Handle("POST /v1/switchover", s.commanded(route(s.switchover)))
+	mux.Handle("POST /v1/failover", s.commanded(route(s.failover)))
+	mux.Handle("POST /v1/rejoin", s.commanded(route(s.rejoin)))
 	for path, paused := range map[string]bool{"POST /v1/failover/pause": true, "POST /v1/failover/resume": false} {
-		mux.Handle(path, s.command(func(context.Context, *http.Request) (any, error) {
+		mux.Handle(path, s.commanded(s.command(func(context.Context, *http.Request) (any, error) {
 			if err := s.handsOver(); err != nil {
 				return nil, err
 			}
 			return nil, s.deps.HandOvers.PauseFailover(paused)
-		}))
+		})))
 	}
 }
 

@@ -193,7 +193,7 @@ func TestAnOrderThatIsNotClearIsABadRequest(t *testing.T) {
 	}
 	require.Empty(t, h.calls)
 	for _, path := range []string{"switchover", "failover", "failover/pause", "failover/resume", "rejoin?instance=db1"} {
-		require.Equal(t, http.StatusNotFound, overTCP(t, s, http.MethodPost, "/v1/"+path).status, path)
+		require.Equal(t, http.StatusForbidden, overTCP(t, s, http.MethodPost, "/v1/"+path).status, path)
 		require.Equal(t, http.StatusNotFound, overSocket(t, s, http.MethodGet, "/v1/"+path).status, path)
 	}
 	require.Empty(t, h.calls)

@@ -39,31 +39,34 @@ func inTime(next http.Handler) http.Handler {
 	})
 }
 
-// readOnlyRoutes are answered on TCP and on the socket.
-func (s *Server) readOnlyRoutes(registry *prometheus.Registry) *http.ServeMux {
+// public are the paths that are open to everybody who can connect.
+func public(path string) bool { return path == "/health" }
+
+// tcpRoutes are answered on TCP and on the socket.
+func (s *Server) tcpRoutes(registry *prometheus.Registry) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /health", route(s.health))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: writeTimeout}))
 	mux.Handle("GET /v1/status", route(s.status))
 	mux.Handle("GET /v1/events", route(s.events))
 	mux.Handle("/", route(s.unknown))
+	mux.Handle("POST /v1/pause", s.commanded(s.command(func(ctx context.Context, r *http.Request) (any, error) {
+		return nil, s.deps.Cluster.Pause(ctx, r.URL.Query().Get("instance"))
+	})))
+	mux.Handle("POST /v1/resume", s.commanded(s.command(func(ctx context.Context, r *http.Request) (any, error) {
+		return nil, s.deps.Cluster.Resume(ctx, r.URL.Query().Get("instance"))
+	})))
+	mux.Handle("POST /v1/skip", s.commanded(s.command(s.skip)))
+	mux.Handle("POST /v1/reload", s.commanded(s.command(func(ctx context.Context, _ *http.Request) (any, error) {
+		return s.deps.Cluster.Reload(ctx)
+	})))
+	s.handOverRoutes(mux)
 	return mux
 }
 
 // socketRoutes are answered on the socket only.
 func (s *Server) socketRoutes(registry *prometheus.Registry) *http.ServeMux {
-	mux := s.readOnlyRoutes(registry)
-	mux.Handle("POST /v1/pause", s.command(func(ctx context.Context, r *http.Request) (any, error) {
-		return nil, s.deps.Cluster.Pause(ctx, r.URL.Query().Get("instance"))
-	}))
-	mux.Handle("POST /v1/resume", s.command(func(ctx context.Context, r *http.Request) (any, error) {
-		return nil, s.deps.Cluster.Resume(ctx, r.URL.Query().Get("instance"))
-	}))
-	mux.Handle("POST /v1/skip", s.command(s.skip))
-	mux.Handle("POST /v1/reload", s.command(func(ctx context.Context, _ *http.Request) (any, error) {
-		return s.deps.Cluster.Reload(ctx)
-	}))
-	s.handOverRoutes(mux)
+	mux := s.tcpRoutes(registry)
 	mux.Handle("GET /v1/relay/segments", s.command(func(ctx context.Context, _ *http.Request) (any, error) {
 		segments, err := s.deps.Cluster.RelaySegments(ctx)
 		if segments == nil {
@@ -127,11 +130,14 @@ func (s *Server) skip(ctx context.Context, r *http.Request) (any, error) {
 }
 
 func (s *Server) unknown(_ http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet || strings.HasPrefix(r.URL.Path, "/v1/relay/") || strings.HasPrefix(r.URL.Path, "/debug/") {
+	if strings.HasPrefix(r.URL.Path, "/v1/relay/") || strings.HasPrefix(r.URL.Path, "/debug/") {
 		return &Error{
 			Code: NotFound, Message: fmt.Sprintf("%s %s is not answered here", r.Method, r.URL.Path),
-			Mend: "commands and the relay are for the unix socket only: use baton's verbs, or " + s.cfg.Socket,
+			Mend: "the relay and profiles are for the unix socket only: use baton's verbs, or " + s.cfg.Socket,
 		}
+	}
+	if r.Method != http.MethodGet {
+		return &Error{Code: NotFound, Message: fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path), Mend: "use baton's verbs"}
 	}
 	return &Error{Code: NotFound, Message: "there is no " + r.URL.Path, Mend: "try /v1/status, /v1/events, /metrics or /health"}
 }

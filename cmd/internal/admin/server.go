@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/batondb/baton/config"
 	"github.com/batondb/baton/internal/logkey"
 )
 
@@ -31,8 +32,13 @@ const (
 type Config struct {
 	// Socket is the path of the unix socket.
 	Socket string
-	// HTTP is host and port for questions over TCP; empty: none.
+	// HTTP is host and port for whom Tokens or TLS admit over TCP; empty: none.
 	HTTP string
+	// Tokens are who may ask over TCP. Where there are none, and no ClientCA in
+	// TLS, whoever is on this machine may ask questions, and nobody else anything.
+	Tokens []config.Token
+	// TLS encrypts TCP.
+	TLS config.AdminTLS
 	// CommandTimeout bounds one command. 0: DefaultCommandTimeout.
 	CommandTimeout time.Duration
 }
@@ -62,6 +68,7 @@ type Server struct {
 	cfg     Config
 	deps    Deps
 	streams chan struct{} // a token for each stream
+	access  *access       // over TCP
 
 	mu      sync.Mutex
 	closed  bool
@@ -82,8 +89,14 @@ func New(cfg Config, deps Deps) *Server {
 	if deps.Logger == nil {
 		deps.Logger = zap.NewNop()
 	}
-	return &Server{cfg: cfg, deps: deps, streams: make(chan struct{}, maxStreams)}
+	s := &Server{cfg: cfg, deps: deps, streams: make(chan struct{}, maxStreams)}
+	s.access = &access{tls: cfg.TLS, logger: deps.Logger, socket: cfg.Socket}
+	s.access.set(cfg.Tokens)
+	return s
 }
+
+// SetTokens replaces who may ask over TCP, for every request from now on.
+func (s *Server) SetTokens(tokens []config.Token) { s.access.set(tokens) }
 
 // Open begins to answer. When it returns nil, both addresses can be connected
 // to. An error wraps [ErrInUse] when another daemon answers on the socket.
@@ -109,33 +122,43 @@ func (s *Server) Open(ctx context.Context) error {
 	s.cancel = cancel
 	s.ordered, s.end = context.WithCancel(base)
 	registry := s.registry()
-	s.serve(base, socket, s.socketRoutes(registry))
+	s.serve(socket, s.socketRoutes(registry), &http.Server{
+		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return withCaller(ctx, peerOf(c)) },
+	})
 	if tcp != nil {
 		s.addr = tcp.Addr()
-		s.serve(base, tcp, onlyLocalNames(tcp.Addr(), s.readOnlyRoutes(registry)))
+		s.access.local = config.IsLoopback(tcp.Addr().String())
+		server := &http.Server{BaseContext: func(net.Listener) context.Context { return base }}
+		if s.cfg.TLS.Cert != "" {
+			server.TLSConfig = s.access.encrypted()
+		}
+		s.serve(tcp, onlyLocalNames(tcp.Addr(), s.access.admit(public, s.tcpRoutes(registry))), server)
 	}
 	return nil
 }
 
-func (s *Server) serve(base context.Context, l net.Listener, h http.Handler) {
-	server := &http.Server{
-		Handler:           inTime(http.MaxBytesHandler(h, maxBody)),
-		ReadHeaderTimeout: readTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ErrorLog:          zap.NewStdLog(s.deps.Logger),
-	}
+// serve has server answer with h on l, with TLS where it is set up for it.
+func (s *Server) serve(l net.Listener, h http.Handler, server *http.Server) {
+	server.Handler = inTime(http.MaxBytesHandler(h, maxBody))
+	server.ReadHeaderTimeout = readTimeout
+	server.IdleTimeout = idleTimeout
+	server.MaxHeaderBytes = maxHeader
+	server.ErrorLog = zap.NewStdLog(s.deps.Logger)
 	s.servers = append(s.servers, server)
 	s.serving.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		serve := server.Serve
+		if server.TLSConfig != nil {
+			serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+		}
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.deps.Logger.Error("the admin API stopped answering", zap.Error(err), zap.Stringer(logkey.Address, l.Addr()),
 				zap.String(logkey.Mend, "restart the daemon when it suits; replication goes on"))
 		}
 	})
 }
 
-// HTTPAddr is the address that questions over TCP are answered on, with the
+// HTTPAddr is the address that requests over TCP are answered on, with the
 // port that was chosen when the configured one is 0; nil when there is none.
 func (s *Server) HTTPAddr() net.Addr {
 	s.mu.Lock()

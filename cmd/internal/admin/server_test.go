@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -263,7 +262,13 @@ func send(t *testing.T, c *http.Client, method, url string) reply {
 	return out
 }
 
-func TestTCPAnswersQuestionsOnly(t *testing.T) {
+// commands are all that change something.
+var commands = []string{
+	"/v1/pause?instance=db2", "/v1/resume", "/v1/skip?instance=db2&gtid=" + server1 + ":45", "/v1/reload", "/v1/switchover?to=db2", "/v1/switchover?dry_run=true",
+	"/v1/failover", "/v1/failover/pause", "/v1/failover/resume", "/v1/rejoin?instance=db2&rewind=true",
+}
+
+func TestLoopbackAnswersQuestionsOnly(t *testing.T) {
 	c := &fakeCluster{status: exampleStatus(t)}
 	s, _, store := startServer(t, c, nil)
 	store.Record(history.Event{Kind: history.DaemonStarted, Message: "started"})
@@ -273,11 +278,14 @@ func TestTCPAnswersQuestionsOnly(t *testing.T) {
 	}
 	require.Contains(t, overTCP(t, s, http.MethodGet, "/v1/events").body, "daemon-started")
 
-	commands := []string{"POST /v1/pause?instance=db2", "POST /v1/resume", "POST /v1/skip", "POST /v1/reload"}
-	for _, command := range append(commands, "GET /v1/relay/segments", "GET /v1/relay/transactions", "GET /debug/pprof/") {
-		method, path, _ := strings.Cut(command, " ")
-		r := overTCP(t, s, method, path)
-		require.Equal(t, http.StatusNotFound, r.status, command)
+	for _, command := range commands {
+		r := overTCP(t, s, http.MethodPost, command)
+		require.Equal(t, http.StatusForbidden, r.status, command)
+		require.Contains(t, r.err.Mend, s.cfg.Socket)
+	}
+	for _, path := range []string{"/v1/relay/segments", "/v1/relay/transactions", "/debug/pprof/"} {
+		r := overTCP(t, s, http.MethodGet, path)
+		require.Equal(t, http.StatusNotFound, r.status, path)
 		require.Contains(t, r.err.Mend, s.cfg.Socket)
 	}
 	require.Empty(t, c.calls)

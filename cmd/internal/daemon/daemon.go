@@ -134,7 +134,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.control = failover.NewController(settingsOf(cfg), namesOf(cfg), failover.ControllerDeps{
 		Observer: d.observer, Stream: d.stream, Followers: d, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history, BatonID: d.state.get().ServerID,
 	})
-	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP},
+	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP, Tokens: cfg.Admin.Tokens, TLS: cfg.Admin.TLS},
 		admin.Deps{Cluster: d, HandOvers: handOvers{d.control, d}, Events: d.history, Build: d.opts.Build, Logger: d.logger.Named("admin")})
 	if err := d.admin.Open(ctx); err != nil {
 		return err
@@ -153,6 +153,10 @@ func (d *Daemon) say(cfg config.Config) {
 	d.history.Record(history.Event{Kind: history.DaemonStarted,
 		Message: fmt.Sprintf("baton %s follows %s in epoch %d; the relay holds %d transactions", d.opts.Build.Version, m.Leader, m.Epoch, d.relay.Durable().Subtract(d.relay.Base()).Count())})
 	d.logger.Info("the admin API listens", zap.String(logkey.Path, cfg.Admin.Socket), zap.String(logkey.Address, cfg.Admin.HTTP))
+	if a := cfg.Admin; a.HTTP != "" && !config.IsLoopback(a.HTTP) && a.TLS.Cert == "" {
+		d.logger.Warn("what goes over HTTP, tokens included, can be read on the network", zap.String(logkey.Address, a.HTTP),
+			zap.String(logkey.Mend, "set admin.tls.cert and admin.tls.key"))
+	}
 	for _, setting := range withoutEffect(cfg) {
 		d.logger.Warn("this version of baton doesn't act on a setting yet", zap.String("setting", setting))
 	}

@@ -73,6 +73,7 @@ func keepRunning(old, cfg config.Config) config.Config {
 	kept := cfg
 	kept.Cluster, kept.StateDir, kept.MySQL, kept.Leader = old.Cluster, old.StateDir, old.MySQL, old.Leader
 	kept.Durability, kept.Admin, kept.Log.Format = old.Durability, old.Admin, old.Log.Format
+	kept.Admin.Tokens = cfg.Admin.Tokens
 	kept.Failover.Interval, kept.Failover.Timeout = old.Failover.Interval, old.Failover.Timeout
 	kept.Relay.SegmentSize, kept.Relay.Memory = old.Relay.SegmentSize, old.Relay.Memory
 	kept.Instances = slices.Clone(cfg.Instances)
@@ -96,6 +97,7 @@ func (d *Daemon) adopt(cfg config.Config) error {
 	d.level.SetLevel(levelOf(cfg.Log.Level))
 	d.relay.SetLimits(int64(cfg.Relay.MaxSize), cfg.Relay.Retention)
 	d.observer.SetTargets(targets)
+	d.admin.SetTokens(cfg.Admin.Tokens)
 	d.control.Configure(settingsOf(cfg), namesOf(cfg))
 	leader := d.state.get().Leader
 	for name, f := range d.followers {
