@@ -27,6 +27,9 @@ type bench struct {
 	dir          string // of this run
 	installation mysqltest.Installation
 	schedule     schedule
+	work         []func(context.Context) error // of the schedule's stages
+	base         *base                         // made when it is first asked for
+	loaded       *loaded                       // the last one
 	report       *Report
 	open         bool // the last line of the progress has no end yet
 }
@@ -84,70 +87,6 @@ func (b *bench) describe(ctx context.Context) error {
 	return nil
 }
 
-// Guesses for what hasn't been done yet.
-const (
-	perTransaction = time.Millisecond // to catch up
-	overhead       = 10 * time.Second // to copy and start a server, and to compare data
-	ingestGuess    = 15 * time.Second
-	latencyExtra   = 14 * time.Second
-)
-
-// measure does all stages.
-func (b *bench) measure(ctx context.Context) error {
-	b.schedule = schedule{budget: b.opts.budget}
-	var work []func(context.Context) error
-	add := func(st *stage, do func(context.Context, *stage) error) {
-		b.schedule.stages = append(b.schedule.stages, st)
-		work = append(work, func(ctx context.Context) error { return do(ctx, st) })
-	}
-	catchUp, ingest := b.measures(catchUpPart), b.measures(ingestPart)
-	var leader *loaded
-	defer func() { leader.close() }()
-	for i, name := range b.opts.loads {
-		l := loadNamed(name)
-		n := l.count(b.opts.transactions)
-		size := time.Duration(b.opts.transactions) * perTransaction
-		if catchUp || ingest && i == 0 {
-			add(&stage{before: size + overhead}, func(ctx context.Context, _ *stage) (err error) {
-				leader.close()
-				leader, err = b.loadLeader(ctx, l, n)
-				return err
-			})
-		}
-		if catchUp {
-			st := &stage{rounds: b.opts.rounds, guess: size + overhead}
-			for _, c := range contestants(b.opts.only) {
-				st.names = append(st.names, l.name+" "+c.name)
-			}
-			add(st, func(ctx context.Context, st *stage) error { return b.catchUps(ctx, st, leader) })
-		}
-		if ingest && i == 0 {
-			add(&stage{rounds: b.opts.rounds, guess: ingestGuess, names: []string{"ingest"}},
-				func(ctx context.Context, st *stage) error { return b.ingests(ctx, st, leader) })
-		}
-	}
-	if b.measures(latencyPart) {
-		guess := time.Duration(b.opts.seconds)*time.Second + latencyExtra
-		add(&stage{rounds: b.opts.rounds, guess: guess, names: latencyNames()}, b.latencies)
-	}
-	for i, do := range work {
-		if err := do(ctx); err != nil {
-			return err
-		}
-		b.schedule.stages[i].begun = true
-	}
-	return nil
-}
-
-func (b *bench) measures(part string) bool {
-	for _, p := range b.opts.parts {
-		if p == part {
-			return true
-		}
-	}
-	return false
-}
-
 // rounds does the rounds of a stage that the budget allows.
 func (b *bench) rounds(ctx context.Context, st *stage, what string, do func(ctx context.Context, round int) error) error {
 	st.begun = true
@@ -161,6 +100,28 @@ func (b *bench) rounds(ctx context.Context, st *stage, what string, do func(ctx 
 		b.say("%s: %d of %d rounds, for more would not end within %s (-budget)", what, st.done, st.rounds, b.opts.budget)
 	}
 	return nil
+}
+
+// inTurns does a stage round by round, each of its things once a round, by number, in alternating order.
+func (b *bench) inTurns(ctx context.Context, st *stage, what string, do func(ctx context.Context, i, round int) (result string, err error)) error {
+	order := make([]int, len(st.names))
+	for i := range order {
+		order[i] = i
+	}
+	return b.rounds(ctx, st, what, func(ctx context.Context, round int) error {
+		var done []string
+		for _, i := range turn(order, round) {
+			name := st.names[i]
+			err := b.timed(st, done, name, fmt.Sprintf("%s, round %d of %d", name, round, st.rounds), func() (string, error) {
+				return do(ctx, i, round)
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			done = append(done, name)
+		}
+		return nil
+	})
 }
 
 // timed does one thing of a round, with its line of progress: what is done, and its result.

@@ -16,6 +16,8 @@ type contestant struct {
 	settings string             // what is set beside the common settings, for the reader
 	options  []mysqltest.Option // of the follower
 	apply    map[string]any     // baton's section of that name; nil for MySQL's own replication
+	always   bool               // measured with every load, not only with the first
+	head     bool               // measured at the head too
 }
 
 func (c contestant) native() bool { return c.apply == nil }
@@ -24,6 +26,7 @@ func (c contestant) native() bool { return c.apply == nil }
 const (
 	nativeDefault = "native, defaults"
 	batonRelaxed  = "baton, 16 sessions"
+	batonBatches  = "baton, batches"
 )
 
 // contestants lists those whose names match a regular expression, as all do the empty one.
@@ -31,24 +34,35 @@ func contestants(only string) []contestant {
 	set := mysqltest.Setting
 	workers := set("replica_parallel_workers", "16")
 	unlogged, unordered := set("log_replica_updates", "OFF"), set("replica_preserve_commit_order", "OFF")
-	// Transaction by transaction, also where a later version would choose batches by itself.
-	perTransaction := func(order string) map[string]any {
-		return map[string]any{"sessions": 16, "order": order, "catch_up": map[string]any{"mode": "off"}}
-	}
 	all := []contestant{
-		{nativeDefault, "none: 4 workers, commits in the leader's order", nil, nil},
-		{"native, 16 workers", "replica_parallel_workers=16", []mysqltest.Option{workers}, nil},
-		{"native, 16 workers, no own binlog", "and log_replica_updates=OFF", []mysqltest.Option{workers, unlogged}, nil},
-		{"native, 16 workers, no own binlog, any order", "and replica_preserve_commit_order=OFF",
-			[]mysqltest.Option{workers, unlogged, unordered}, nil},
-		{batonRelaxed, "apply: {sessions: 16, order: relaxed, catch_up: {mode: off}}", nil, perTransaction("relaxed")},
-		{"baton, leader's order", "apply: {sessions: 16, order: leader, catch_up: {mode: off}}", nil, perTransaction("leader")},
+		{name: nativeDefault, settings: "none: 4 workers, commits in the leader's order", always: true, head: true},
+		{name: "native, 16 workers", settings: "replica_parallel_workers=16", options: []mysqltest.Option{workers}},
+		{name: "native, 16 workers, no own binlog", settings: "and log_replica_updates=OFF", options: []mysqltest.Option{workers, unlogged}},
+		{name: "native, 16 workers, no own binlog, any order", settings: "and replica_preserve_commit_order=OFF",
+			options: []mysqltest.Option{workers, unlogged, unordered}, always: true},
+		withBaton(batonRelaxed, "relaxed", "off", true),
+		withBaton("baton, leader's order", "leader", "off", false),
+		withBaton(batonBatches, "relaxed", "auto", true),
+		withBaton("baton, always batches", "relaxed", "always", false),
 	}
 	names, err := regexp.Compile(only)
 	if err != nil {
 		return nil // the command line was checked
 	}
 	return slices.DeleteFunc(all, func(c contestant) bool { return !names.MatchString(c.name) })
+}
+
+// withBaton is a contestant with baton. In mode auto it takes batches however little the follower lacks, so that what
+// is measured doesn't depend on when the load was written.
+func withBaton(name, order, mode string, always bool) contestant {
+	catchUp := map[string]any{"mode": mode}
+	settings := fmt.Sprintf("apply: {sessions: 16, order: %s, catch_up: {mode: %s}}", order, mode)
+	if mode == "auto" {
+		catchUp["after"] = "0s"
+		settings = fmt.Sprintf("apply: {sessions: 16, order: %s, catch_up: {mode: auto, after: 0s}}", order)
+	}
+	return contestant{name: name, settings: settings, always: always, head: mode != "auto",
+		apply: map[string]any{"sessions": 16, "order": order, "catch_up": catchUp}}
 }
 
 // replication is a contestant at work on one follower.

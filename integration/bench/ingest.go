@@ -15,12 +15,21 @@ import (
 // still has, and there is nothing to apply.
 const nobody = "127.0.0.1:1"
 
+func (b *bench) planIngest() {
+	st := &stage{rounds: b.opts.rounds, before: fillGuess + writeGuess, guess: 4 * time.Second, names: []string{"ingest"}}
+	b.add(st, b.ingests)
+}
+
 // ingests lets baton and mysqlbinlog take all binary logs of the leader, round by round.
-func (b *bench) ingests(ctx context.Context, st *stage, l *loaded) error {
+func (b *bench) ingests(ctx context.Context, st *stage) error {
 	if b.installation.Mysqlbinlog == "" {
 		b.say("ingest is not measured: this server came without mysqlbinlog")
 		st.done = st.rounds
 		return nil
+	}
+	l, err := b.leaderWith(ctx, loadNamed(b.opts.loads[0]))
+	if err != nil {
+		return err
 	}
 	logs, err := binlogs(ctx, l.leader)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,39 +24,35 @@ const (
 	writerUUID = "ba700000-0000-4000-8000-000000000001"
 )
 
-// latencyNames are the contestants of the latency.
-func latencyNames() []string { return []string{nativeDefault, batonRelaxed} }
+func (b *bench) planLatency() {
+	st := &stage{rounds: b.opts.rounds, guess: time.Duration(b.opts.seconds)*time.Second + warmUp + overhead}
+	var all []contestant
+	for _, c := range contestants(b.opts.only) {
+		if c.head {
+			all = append(all, c)
+			st.names = append(st.names, "latency "+c.name)
+		}
+	}
+	if len(all) > 0 {
+		b.add(st, func(ctx context.Context, st *stage) error { return b.latencies(ctx, st, all) })
+	}
+}
 
 // latencies measures how soon a commit is visible, round by round.
-func (b *bench) latencies(ctx context.Context, st *stage) error {
+func (b *bench) latencies(ctx context.Context, st *stage, all []contestant) error {
 	result := &Latency{Rate: b.opts.rate, Seconds: b.opts.seconds, Writers: writers}
-	all := slices.DeleteFunc(contestants(""), func(c contestant) bool { return !slices.Contains(latencyNames(), c.name) })
-	series := make([]LatencySeries, len(all))
-	for i, c := range all {
-		series[i].Name = c.name
+	for _, c := range all {
+		result.Series = append(result.Series, LatencySeries{Name: c.name})
 	}
-	result.Series = series
 	b.report.Latency = result
-	order := []int{0, 1}
-	return b.rounds(ctx, st, "latency", func(ctx context.Context, round int) error {
-		var done []string
-		for _, i := range turn(order, round) {
-			what := fmt.Sprintf("latency at %d transactions a second, round %d of %d, %s", b.opts.rate, round, st.rounds, all[i].name)
-			err := b.timed(st, done, all[i].name, what, func() (string, error) {
-				r, err := b.latency(ctx, all[i])
-				if err != nil {
-					return "", fmt.Errorf("%s: %w", all[i].name, err)
-				}
-				r.Round = round
-				series[i].Runs = append(series[i].Runs, r)
-				return fmt.Sprintf("p50 %.1f ms, p99 %.1f ms", 1e3*r.Visible.P50, 1e3*r.Visible.P99), nil
-			})
-			if err != nil {
-				return err
-			}
-			done = append(done, all[i].name)
+	return b.inTurns(ctx, st, fmt.Sprintf("latency at %d transactions a second", b.opts.rate), func(ctx context.Context, i, round int) (string, error) {
+		r, err := b.latency(ctx, all[i])
+		if err != nil {
+			return "", err
 		}
-		return nil
+		r.Round = round
+		result.Series[i].Runs = append(result.Series[i].Runs, r)
+		return fmt.Sprintf("p50 %.1f ms, p99 %.1f ms", 1e3*r.Visible.P50, 1e3*r.Visible.P99), nil
 	})
 }
 

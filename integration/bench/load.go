@@ -3,45 +3,44 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"os/exec"
 	"slices"
-	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/batondb/baton/integration/mysqltest"
 )
 
-// The data that sysbench writes to.
-const (
-	tables = 8
-	rows   = 20000 // of each table
-)
-
-// largeRows is the number of rows of a large transaction, and largeShare how many others count as one of them.
-const (
-	largeRows  = 1000
-	largeShare = 100
-)
-
 // A load is what is written to the leader.
 type load struct {
 	name  string
 	about string
-	// count is how many transactions stand for so many of the flag -transactions.
-	count func(transactions int) int
+	// share is how many of the flag -transactions one of its transactions stands for.
+	share int
+	// guess is how long a follower may take for one of them.
+	guess time.Duration
 	write func(ctx context.Context, leader *mysqltest.Server, transactions, threads int) error
 }
 
+// count is how many transactions stand for so many of the flag -transactions.
+func (l load) count(transactions int) int { return max(1, transactions/l.share) }
+
+// loads lists them all. Their shares make each of the others take a follower some seconds less than the first one,
+// which all contestants are measured with.
 func loads() []load {
-	all := func(n int) int { return n }
 	return []load{
-		{"oltp", "sysbench oltp_write_only: two updates, a delete and an insert", all, sysbench("oltp_write_only")},
-		{"insert", "sysbench oltp_insert: one row inserted", all, sysbench("oltp_insert")},
-		{"large", fmt.Sprintf("%d rows inserted at once", largeRows),
-			func(n int) int { return max(1, n/largeShare) }, writeLarge},
+		{"oltp", "sysbench oltp_write_only: two updates, a delete and an insert", 1, 300 * time.Microsecond, sysbench("oltp_write_only")},
+		{"insert", "sysbench oltp_insert: one row inserted", 3, 250 * time.Microsecond, sysbench("oltp_insert")},
+		{"hot", fmt.Sprintf("updates of %d hot rows", hotRows), 6, 600 * time.Microsecond, each(updateHot)},
+		{"wide", "wide rows: inserts and updates of 34 columns, some 6 KB a row", 10, time.Millisecond, each(writeWide)},
+		{"large", fmt.Sprintf("large transactions: %d rows inserted or updated at once", largeRows), 150, 12 * time.Millisecond, each(writeLarge)},
+		{"tables", fmt.Sprintf("%d small tables: an update in one and an insert into another", manyTables), 3, 300 * time.Microsecond, each(writeMany)},
+		{"bulk", fmt.Sprintf("bulk load: LOAD DATA with %d rows", bulkRows), 3000, 100 * time.Millisecond, loadData},
+		{"ddl", fmt.Sprintf("inserts, with DDL on their table after every %d", ddlEvery), 6, 600 * time.Microsecond, writeWithDDL},
 	}
 }
 
@@ -58,52 +57,64 @@ func loadNamed(name string) load {
 	return all[slices.IndexFunc(all, func(l load) bool { return l.name == name })]
 }
 
-// prepare creates the tables that all loads write to.
-func prepare(ctx context.Context, s *mysqltest.Server) error {
-	_, err := s.DB().ExecContext(ctx, "CREATE DATABASE sbtest; "+
-		"CREATE TABLE sbtest.large (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k))")
-	if err != nil {
-		return fmt.Errorf("create the tables of the bench: %w", err)
-	}
-	return runSysbench(ctx, s, "oltp_write_only", "prepare", "--threads=4")
-}
+// The data that sysbench writes to.
+const (
+	sysbenchTables = 8
+	sysbenchRows   = 20000 // of each table
+)
 
 func sysbench(script string) func(context.Context, *mysqltest.Server, int, int) error {
 	return func(ctx context.Context, leader *mysqltest.Server, transactions, threads int) error {
-		return runSysbench(ctx, leader, script, "run", fmt.Sprintf("--threads=%d", threads), fmt.Sprintf("--events=%d", transactions),
+		_, err := runSysbench(ctx, leader, script, "run", fmt.Sprintf("--threads=%d", threads), fmt.Sprintf("--events=%d", transactions),
 			"--time=0", "--rand-seed=42")
+		return err
 	}
 }
 
-func runSysbench(ctx context.Context, s *mysqltest.Server, script, do string, args ...string) error {
+// runSysbench returns what it printed.
+func runSysbench(ctx context.Context, s *mysqltest.Server, script, do string, args ...string) (string, error) {
 	args = append([]string{script, "--db-driver=mysql", "--mysql-socket=" + s.Socket, "--mysql-user=root", "--mysql-db=sbtest",
-		fmt.Sprintf("--tables=%d", tables), fmt.Sprintf("--table-size=%d", rows)}, append(args, do)...)
+		fmt.Sprintf("--tables=%d", sysbenchTables), fmt.Sprintf("--table-size=%d", sysbenchRows)}, append(args, do)...)
 	out, err := exec.CommandContext(ctx, s.Installation.Sysbench, args...).CombinedOutput()
 	if err != nil {
 		text := bytes.TrimSpace(out)
-		return fmt.Errorf("sysbench %s %s: %w\n%s", script, do, err, text[max(0, len(text)-2000):])
+		return "", fmt.Errorf("sysbench %s %s: %w\n%s", script, do, err, text[max(0, len(text)-2000):])
 	}
-	return nil
+	return string(out), nil
 }
 
-// writeLarge writes transactions of many rows.
-func writeLarge(ctx context.Context, leader *mysqltest.Server, transactions, threads int) error {
-	var row []string
-	for i := range largeRows {
-		row = append(row, fmt.Sprintf("(%d, '%s')", i*7919%100003, strings.Repeat(fmt.Sprintf("%03d-", i%1000), 30)))
-	}
-	statement := "INSERT INTO sbtest.large (k, c) VALUES " + strings.Join(row, ",")
-	writers, ctx := errgroup.WithContext(ctx)
-	var begun atomic.Int64
-	for range threads {
-		writers.Go(func() error {
-			for begun.Add(1) <= int64(transactions) {
-				if _, err := leader.DB().ExecContext(ctx, statement); err != nil {
-					return fmt.Errorf("write a large transaction: %w", err)
-				}
-			}
-			return nil
+// each is a load of transactions that are each one query. They are numbered from 0 and spread over the connections as
+// these get to them.
+func each(query func(i int) string) func(context.Context, *mysqltest.Server, int, int) error {
+	return func(ctx context.Context, leader *mysqltest.Server, transactions, threads int) error {
+		return onConnections(ctx, leader, transactions, threads, func(ctx context.Context, conn *sql.Conn, i int) error {
+			_, err := conn.ExecContext(ctx, query(i))
+			return err
 		})
 	}
-	return writers.Wait()
+}
+
+// onConnections calls do for 0 to n-1, from as many connections as there are threads.
+func onConnections(ctx context.Context, s *mysqltest.Server, n, threads int, do func(ctx context.Context, conn *sql.Conn, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range threads {
+		group.Go(func() error {
+			conn, err := s.DB().Conn(ctx)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return nil
+				}
+				if err := do(ctx, conn, i); err != nil {
+					return fmt.Errorf("write transaction %d of the load: %w", i, err)
+				}
+			}
+		})
+	}
+	return group.Wait()
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -125,4 +127,17 @@ func diskFolder() string {
 		return os.TempDir()
 	}
 	return "/var/tmp"
+}
+
+// sysbenchVersion is the number alone.
+func sysbenchVersion(ctx context.Context, program string) (string, error) {
+	out, err := exec.CommandContext(ctx, program, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask sysbench for its version: %w", err)
+	}
+	fields := strings.Fields(string(out))
+	if len(fields) < 2 {
+		return "", fmt.Errorf("sysbench --version says %q", out)
+	}
+	return fields[1], nil
 }

@@ -45,13 +45,6 @@ func main() {
 	os.Exit(code)
 }
 
-// The parts of the measurement.
-const (
-	catchUpPart = "catchup"
-	ingestPart  = "ingest"
-	latencyPart = "latency"
-)
-
 // options are what the command line says.
 type options struct {
 	transactions int
@@ -59,6 +52,7 @@ type options struct {
 	rounds       int
 	loads        []string
 	parts        []string
+	every        bool
 	only         string // a regular expression that the names of the contestants match
 	rate         int    // of the latency's transactions, a second
 	seconds      int    // that they are written for
@@ -71,7 +65,7 @@ type options struct {
 
 // Sizes of the quick run, which shows that everything works and measures little.
 const (
-	quickTransactions = 6000
+	quickTransactions = 3000
 	quickSeconds      = 3
 )
 
@@ -81,15 +75,16 @@ func parse(args []string, out io.Writer) (options, error) {
 	var loads, parts string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.IntVar(&o.transactions, "transactions", 60000, "how many the follower lacks when it begins to catch up; of large ones a hundredth")
+	flags.IntVar(&o.transactions, "transactions", 30000, "how many of the first load a follower lacks when it begins to catch up; of the others fewer")
 	flags.IntVar(&o.threads, "threads", 16, "connections that write them to the leader")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured, as far as -budget allows")
-	flags.StringVar(&loads, "loads", loadNames()[0], "to catch up with, separated by commas: "+strings.Join(loadNames(), ", ")+", or all")
-	flags.StringVar(&parts, "parts", strings.Join(allParts(), ","), "what to measure, separated by commas")
+	flags.StringVar(&loads, "loads", strings.Join(loadNames(), ","), "what to catch up with, separated by commas")
+	flags.BoolVar(&o.every, "every", false, "take every contestant with every load; without it, the loads after the first one only have the main ones")
+	flags.StringVar(&parts, "parts", strings.Join(partNames(), ","), "what to measure, separated by commas")
 	flags.StringVar(&o.only, "only", "", "take only contestants whose names match this regular `expression`")
 	flags.IntVar(&o.rate, "rate", 200, "transactions a second at which the latency is measured")
-	flags.IntVar(&o.seconds, "seconds", 10, "for how long")
-	flags.DurationVar(&o.budget, "budget", 22*time.Minute, "no further round is begun that would end later; the first one always is")
+	flags.IntVar(&o.seconds, "seconds", 6, "for how long")
+	flags.DurationVar(&o.budget, "budget", 20*time.Minute, "no further round is begun that would end later; the first one always is")
 	flags.StringVar(&o.dir, "dir", "", "folder for servers and relay, on the disk to measure on (default: a temporary one, never in memory)")
 	flags.StringVar(&o.baton, "baton", "bin/baton", "the `program` to measure; make build makes it")
 	flags.BoolVar(&quick, "quick", false, fmt.Sprintf("one round, %d transactions, %d seconds: shows that it works, measures little", quickTransactions, quickSeconds))
@@ -104,9 +99,6 @@ func parse(args []string, out io.Writer) (options, error) {
 		shorten(flags, &o)
 	}
 	o.loads, o.parts = split(loads), split(parts)
-	if loads == "all" {
-		o.loads = loadNames()
-	}
 	o.command = command(flags)
 	if err := o.check(flags.Args()); err != nil {
 		fmt.Fprintf(out, "bench: %v; -h lists the flags\n", err)
@@ -134,8 +126,6 @@ func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
 }
 
-func allParts() []string { return []string{catchUpPart, ingestPart, latencyPart} }
-
 func (o options) check(args []string) error {
 	for _, number := range []struct {
 		flag  string
@@ -152,7 +142,7 @@ func (o options) check(args []string) error {
 	for _, list := range []struct {
 		flag         string
 		values, from []string
-	}{{"loads", o.loads, loadNames()}, {"parts", o.parts, allParts()}} {
+	}{{"loads", o.loads, loadNames()}, {"parts", o.parts, partNames()}} {
 		for _, value := range list.values {
 			if !slices.Contains(list.from, value) {
 				return fmt.Errorf("-%s takes %s, not %q", list.flag, strings.Join(list.from, ", "), value)
@@ -182,7 +172,7 @@ func command(flags *flag.FlagSet) string {
 	flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
 		case "dir", "baton":
-		case "quick", "write":
+		case "quick", "write", "every":
 			given = append(given, "-"+f.Name)
 		case "only":
 			given = append(given, fmt.Sprintf("-only '%s'", f.Value))

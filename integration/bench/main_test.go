@@ -12,15 +12,15 @@ func TestTheCommandLine(t *testing.T) {
 	var out strings.Builder
 	o, err := parse(nil, &out)
 	require.NoError(t, err)
-	require.Equal(t, options{transactions: 60000, threads: 16, rounds: 3, loads: []string{"oltp"},
-		parts: []string{"catchup", "ingest", "latency"}, rate: 200, seconds: 10, budget: 22 * time.Minute,
+	require.Equal(t, options{transactions: 30000, threads: 16, rounds: 3, loads: loadNames(),
+		parts: partNames(), rate: 200, seconds: 6, budget: 20 * time.Minute,
 		baton: "bin/baton", command: "make bench"}, o)
 
-	o, err = parse([]string{"-quick", "-seconds", "5", "-write", "-dir", "/tmp/x", "-baton", "/tmp/b", "-loads", "all"}, &out)
+	o, err = parse([]string{"-quick", "-seconds", "5", "-write", "-dir", "/tmp/x", "-baton", "/tmp/b", "-loads", "oltp,ddl", "-every"}, &out)
 	require.NoError(t, err)
-	require.Equal(t, options{transactions: 6000, threads: 16, rounds: 1, loads: []string{"oltp", "insert", "large"},
-		parts: []string{"catchup", "ingest", "latency"}, rate: 200, seconds: 5, budget: 22 * time.Minute, dir: "/tmp/x",
-		baton: "/tmp/b", write: "docs", command: `make bench BENCH_FLAGS="-loads all -quick -seconds 5 -write"`}, o)
+	require.Equal(t, options{transactions: 3000, threads: 16, rounds: 1, loads: []string{"oltp", "ddl"}, every: true,
+		parts: partNames(), rate: 200, seconds: 5, budget: 20 * time.Minute, dir: "/tmp/x",
+		baton: "/tmp/b", write: "docs", command: `make bench BENCH_FLAGS="-every -loads oltp,ddl -quick -seconds 5 -write"`}, o)
 
 	o, err = parse([]string{"-only", "defaults|^baton"}, &out)
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		{[]string{"-rounds", "0"}, "-rounds is from 1 to 100, not 0"},
 		{[]string{"-transactions", "-1"}, "-transactions is from 1 to 10000000, not -1"},
 		{[]string{"-rate", "5001"}, "-rate is from 1 to 5000, not 5001"},
-		{[]string{"-loads", "oltp,blob"}, `-loads takes oltp, insert, large, not "blob"`},
+		{[]string{"-loads", "oltp,blob"}, `-loads takes oltp, insert, hot, wide, large, tables, bulk, ddl, not "blob"`},
 		{[]string{"-parts", ""}, "-parts is empty"},
 		{[]string{"-budget", "0s"}, "-budget is more than 0, not 0s"},
 		{[]string{"-only", "mariadb"}, `no contestant's name matches -only "mariadb"`},
@@ -57,8 +57,8 @@ func TestContestantsAreToldApart(t *testing.T) {
 		require.False(t, seen[c.name], c.name)
 		seen[c.name] = true
 	}
-	for _, name := range latencyNames() {
+	for _, name := range []string{nativeDefault, batonRelaxed, batonBatches} {
 		require.True(t, seen[name], name)
 	}
-	require.Len(t, contestants("^baton"), 2)
+	require.Len(t, contestants("^baton"), 4)
 }

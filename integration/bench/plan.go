@@ -67,15 +67,15 @@ func (s *schedule) least(st *stage, rounds int) time.Duration {
 	return need + time.Duration(max(0, rounds-st.done))*s.known.of(st.names, st.guess)
 }
 
-// another tells whether the stage is given another round: its first always, a further one if the first rounds of the
-// stages after it still end within the budget.
+// another tells whether the stage is given another round: its first always, a further one if the stages after it can
+// still be given as many within the budget.
 func (s *schedule) another(st *stage, elapsed time.Duration) bool {
 	if st.done == 0 || st.done >= st.rounds {
 		return st.done == 0
 	}
 	need := s.known.of(st.names, st.guess)
 	for _, later := range s.stages[slices.Index(s.stages, st)+1:] {
-		need += s.least(later, 1)
+		need += s.least(later, min(later.rounds, st.done+1))
 	}
 	return elapsed+need <= s.budget
 }

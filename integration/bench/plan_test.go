@@ -26,13 +26,16 @@ func TestWhatWasDoneTellsHowLongItTakes(t *testing.T) {
 func TestRoundsFollowTheBudget(t *testing.T) {
 	first := &stage{names: []string{"a", "b"}, guess: 10 * time.Second, rounds: 3}
 	load := &stage{before: 20 * time.Second}
-	last := &stage{names: []string{"c"}, guess: 5 * time.Second, rounds: 3}
-	s := schedule{stages: []*stage{first, load, last}, budget: 85 * time.Second}
+	last := &stage{names: []string{"c"}, guess: 5 * time.Second, rounds: 2}
+	s := schedule{stages: []*stage{first, load, last}, budget: 90 * time.Second}
 
 	require.True(t, s.another(first, time.Hour), "a first round is begun whatever the budget")
 	first.done, first.begun = 1, true
-	require.True(t, s.another(first, 40*time.Second), "20 s for the round, 25 s for what must follow")
+	require.True(t, s.another(first, 40*time.Second), "20 s for the round, 30 s for two rounds of what follows")
 	require.False(t, s.another(first, 41*time.Second))
+	first.done = 2
+	require.True(t, s.another(first, 40*time.Second), "what follows has no third round")
+	first.done = 1
 
 	s.known.note("a", 20*time.Second)
 	require.False(t, s.another(first, 40*time.Second), "a round takes longer than was guessed")
@@ -44,8 +47,8 @@ func TestRoundsFollowTheBudget(t *testing.T) {
 	require.False(t, s.another(first, 0), "all rounds are done")
 
 	last.done = 1
-	require.True(t, s.another(last, 80*time.Second))
-	require.False(t, s.another(last, 81*time.Second))
+	require.True(t, s.another(last, 85*time.Second))
+	require.False(t, s.another(last, 86*time.Second))
 }
 
 func TestTheTimeLeftCountsWhatIsToCome(t *testing.T) {

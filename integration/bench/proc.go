@@ -40,6 +40,40 @@ func parseCPU(stat []byte) (float64, error) {
 	return float64(ticks) / ticksPerSecond, nil
 }
 
+// meter is of the CPU time that a leader and followers use from its start on.
+type meter struct {
+	pids   []int // the leader's, then the followers'
+	before []float64
+}
+
+func startMeter(leader int, followers ...int) (*meter, error) {
+	m := &meter{pids: append([]int{leader}, followers...)}
+	for _, pid := range m.pids {
+		used, err := cpuSeconds(pid)
+		if err != nil {
+			return nil, err
+		}
+		m.before = append(m.before, used)
+	}
+	return m, nil
+}
+
+// read is in seconds; that of the followers is their sum.
+func (m *meter) read() (leader, followers float64, err error) {
+	for i, pid := range m.pids {
+		used, err := cpuSeconds(pid)
+		if err != nil {
+			return 0, 0, err
+		}
+		if i == 0 {
+			leader = used - m.before[i]
+		} else {
+			followers += used - m.before[i]
+		}
+	}
+	return leader, followers, nil
+}
+
 // peakMemory is the largest resident size, in bytes, that a process has had.
 func peakMemory(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
