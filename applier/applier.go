@@ -81,6 +81,11 @@ type Deps struct {
 	// Recorder is told what happens to the follower.
 	Recorder history.Recorder
 	Logger   *zap.Logger
+	// Applied is told of each transaction that was committed: how long that took,
+	// locks that were waited for included, and how long before the leader had
+	// committed it, by the clocks of both machines; negative when unknown. It may
+	// not wait. Nil tells nobody.
+	Applied func(took, age time.Duration)
 }
 
 // An Applier feeds one follower. Its methods are safe for concurrent use.

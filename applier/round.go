@@ -277,6 +277,19 @@ func (r *round) finished(res result) {
 	r.bytes -= tx.Size
 	r.schedule.Done(res.ticket)
 	r.count(tx)
+	r.tell(tx, res.took)
+}
+
+// tell tells whoever measures of a transaction that was applied.
+func (r *round) tell(tx *binlog.Transaction, took time.Duration) {
+	if r.deps.Applied == nil {
+		return
+	}
+	age := time.Duration(-1)
+	if !tx.ImmediateCommit.IsZero() {
+		age = max(0, time.Since(tx.ImmediateCommit))
+	}
+	r.deps.Applied(took, age)
 }
 
 // fail keeps the error that says most: a refusal rather than the loss of a

@@ -29,6 +29,7 @@ type result struct {
 	worker *worker
 	ticket schedule.Ticket
 	open   bool // the worker has a session
+	took   time.Duration
 	err    error
 }
 
@@ -54,10 +55,11 @@ func (r *round) hire(s *session.Session) {
 		}()
 		for j := range w.jobs {
 			var err error
+			began := time.Now()
 			if s, err = r.apply(s, j.tx); err != nil && r.ctx.Err() != nil {
 				err = r.ctx.Err()
 			}
-			r.results <- result{worker: w, ticket: j.ticket, open: s != nil, err: err}
+			r.results <- result{worker: w, ticket: j.ticket, open: s != nil, took: time.Since(began), err: err}
 		}
 	}()
 }

@@ -211,6 +211,9 @@ func (a *action) complete(fenced bool) error {
 	}
 	a.deps.Recorder.Record(history.Event{Kind: history.HandOverDone, Instance: h.To, GTID: h.Cut.String(),
 		Message: fmt.Sprintf("%s leads since epoch %d, by a %s from %s; %.3fs without a writable leader", h.To, h.Epoch, h.Kind, h.From, done.UnwritableSeconds)})
+	if a.deps.HandedOver != nil {
+		a.deps.HandedOver(done)
+	}
 	return nil
 }
 

@@ -86,6 +86,9 @@ type ControllerDeps struct {
 	Recorder  history.Recorder
 	// BatonID is the server_id under which the stream is read.
 	BatonID uint32
+	// HandedOver is told of each hand-over that was completed. It may not wait. Nil
+	// tells nobody.
+	HandedOver func(Result)
 }
 
 // A Controller hands the leadership over: it weighs what is observed, decides by

@@ -48,6 +48,9 @@ type Deps struct {
 	Relay Relay
 	// Recorder is told when an instance can't take part, and when it can again.
 	Recorder history.Recorder
+	// Probed is told of each question to an instance how long the answer took, or
+	// how long there was none and why. It may not wait. Nil tells nobody.
+	Probed func(instance string, took time.Duration, err error)
 }
 
 // An Observer observes all instances of a cluster. Its methods are safe for

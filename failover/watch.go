@@ -141,6 +141,9 @@ func (w *watch) step(ctx context.Context, patience time.Duration, ask func(conte
 	err := ask(bounded)
 	w.setAsking(time.Time{})
 	silent.Stop()
+	if w.o.deps.Probed != nil && ctx.Err() == nil {
+		w.o.deps.Probed(w.target.Name, time.Since(began), err)
+	}
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

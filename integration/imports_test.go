@@ -21,7 +21,7 @@ const module = "github.com/batondb/baton"
 // floors is the house from its roof to its cellar. A package may import those of its own floor and of the floors
 // below, never one above; a test may also import what is under integration.
 var floors = [][]string{
-	{"integration/..."},
+	{"integration/...", "deploy/..."},
 	{"cmd/..."},
 	{"failover/...", "applier/..."},
 	{"binlog/...", "config/...", "internal/..."},

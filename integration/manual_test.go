@@ -85,7 +85,6 @@ func TestManualNamesTheGrants(t *testing.T) {
 // backticks.
 func TestManualNamesWhatOperatorsMeet(t *testing.T) {
 	for _, c := range []struct{ what, source, pattern, manual string }{
-		{"metrics", "../cmd/internal/admin/metrics.go", `"(baton_[a-z_]+)"`, "../docs/operations.md"},
 		{"kinds of events", "../internal/history/event.go", `Kind += "([a-z-]+)"`, "../docs/operations.md"},
 		{"subjects of baton check", "../internal/mysql/finding.go", `Subject\w+ += "([a-z-]+)"`, "../docs/operations.md"},
 		{"states of an instance", "../cmd/internal/admin/status.go", `(?m)^\t(?:Streaming|CatchingUp|Paused|Stopped|Unreachable|Quarantined|NeedsSeed) += "([a-z-]+)"`, "../docs/operations.md"},

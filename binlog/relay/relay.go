@@ -63,16 +63,20 @@ type Deps struct {
 	Logger *zap.Logger      // nil logs nothing
 	FS     FS               // nil is the operating system's
 	Now    func() time.Time // nil is time.Now
+	// Synced is told how long each fsync of a group took. It may not wait, nor call
+	// the relay. Nil tells nobody.
+	Synced func(took time.Duration)
 }
 
 // A Relay is the durable log of what the leader sent. One goroutine at a time
 // appends and syncs; everything else may be called by any goroutine at any time
 // between Open and Close.
 type Relay struct {
-	cfg Config
-	log *zap.Logger
-	fs  FS
-	now func() time.Time
+	cfg    Config
+	log    *zap.Logger
+	fs     FS
+	now    func() time.Time
+	synced func(time.Duration)
 
 	// writing is held by whoever changes files, for as long as that takes; mu only
 	// while memory changes. writing is taken first.
@@ -110,7 +114,7 @@ const (
 // New makes a relay that does nothing until Open.
 func New(cfg Config, deps Deps) *Relay {
 	r := &Relay{
-		cfg: cfg.withDefaults(), log: deps.Logger, fs: deps.FS, now: deps.Now,
+		cfg: cfg.withDefaults(), log: deps.Logger, fs: deps.FS, now: deps.Now, synced: deps.Synced,
 		published: make(chan struct{}), closed: make(chan struct{}),
 	}
 	if r.log == nil {
@@ -121,6 +125,9 @@ func New(cfg Config, deps Deps) *Relay {
 	}
 	if r.now == nil {
 		r.now = time.Now
+	}
+	if r.synced == nil {
+		r.synced = func(time.Duration) {}
 	}
 	r.tail.limit = r.cfg.Memory
 	return r

@@ -49,7 +49,9 @@ func (r *Relay) sync() error {
 		return r.failActive("sync", err)
 	}
 	w.synced, w.crc = w.written, 0
-	r.publish(r.now().Sub(begun))
+	took := r.now().Sub(begun)
+	r.publish(took)
+	r.synced(took)
 	return nil
 }
 

@@ -115,12 +115,16 @@ func (st *stream) acknowledge(pos binlog.Position, arrived time.Time) error {
 		return fmt.Errorf("acknowledge %s: %w", pos, err)
 	}
 	now := time.Now()
+	latency := now.Sub(arrived)
 	s.board.update(func(b *Status) {
 		b.SemiSync.Position, b.SemiSync.Last = pos, now
 		b.SemiSync.Acknowledgements++
-		b.SemiSync.Latency = now.Sub(arrived)
-		b.SemiSync.LatencySum += now.Sub(arrived)
+		b.SemiSync.Latency = latency
+		b.SemiSync.LatencySum += latency
 	})
+	if s.deps.Acknowledged != nil {
+		s.deps.Acknowledged(latency)
+	}
 	return nil
 }
 

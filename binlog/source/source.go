@@ -107,6 +107,9 @@ type Deps struct {
 	Relay    Relay
 	Logger   *zap.Logger
 	Recorder history.Recorder
+	// Acknowledged is told, for each acknowledgement, how long after the arrival of
+	// its position it was sent. It may not wait. Nil tells nobody.
+	Acknowledged func(latency time.Duration)
 }
 
 // A Source follows one leader. Its methods may be called by any goroutine.

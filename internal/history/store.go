@@ -53,6 +53,8 @@ type Config struct {
 type Deps struct {
 	// Logger is given each event once. Nil: none.
 	Logger *zap.Logger
+	// Recorded is told of each event. It may not wait, nor record. Nil tells nobody.
+	Recorded func(Event)
 }
 
 // A Store keeps events on disk, the newest also in memory, and hands them to
@@ -61,10 +63,11 @@ type Deps struct {
 // When the disk can't keep up or fails, events wait in a bounded queue; those
 // beyond it are counted, and the file says how many are missing where.
 type Store struct {
-	cfg    Config
-	logger *zap.Logger
-	wake   chan struct{} // of capacity 1: something is queued, or the Store closes
-	done   chan struct{} // closed when the writer has ended
+	cfg      Config
+	logger   *zap.Logger
+	recorded func(Event)
+	wake     chan struct{} // of capacity 1: something is queued, or the Store closes
+	done     chan struct{} // closed when the writer has ended
 
 	mu      sync.Mutex
 	state   storeState
@@ -99,11 +102,12 @@ func New(cfg Config, deps Deps) *Store {
 		deps.Logger = zap.NewNop()
 	}
 	return &Store{
-		cfg:     cfg,
-		logger:  deps.Logger,
-		wake:    make(chan struct{}, 1),
-		done:    make(chan struct{}),
-		changed: make(chan struct{}),
+		cfg:      cfg,
+		logger:   deps.Logger,
+		recorded: deps.Recorded,
+		wake:     make(chan struct{}, 1),
+		done:     make(chan struct{}),
+		changed:  make(chan struct{}),
 	}
 }
 
@@ -165,6 +169,9 @@ func (s *Store) Record(e Event) {
 	}
 	s.mu.Unlock()
 	s.log(e)
+	if s.recorded != nil {
+		s.recorded(e)
+	}
 }
 
 // complete fills in what Event says the Store sets, and cuts texts too long.

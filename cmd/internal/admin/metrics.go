@@ -8,8 +8,8 @@ import (
 )
 
 // registry returns the metrics of this server: baton's, the Go runtime's and
-// the process's. All of baton's are derived from one Status a scrape, so that
-// they say the same as `baton status`.
+// the process's. Baton's are derived from one Status a scrape, so that they say
+// the same as `baton status`, but for those that were [Measured].
 func (s *Server) registry() *prometheus.Registry {
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(
@@ -17,6 +17,9 @@ func (s *Server) registry() *prometheus.Registry {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newCollector(s.deps.Cluster.Status, s.deps.Events.Dropped, s.deps.Build),
 	)
+	if s.deps.Measured != nil {
+		r.MustRegister(s.deps.Measured)
+	}
 	return r
 }
 
@@ -31,15 +34,10 @@ type metric struct {
 type collector struct {
 	status  func() Status
 	metrics []metric
-	fsync   *prometheus.Desc
 }
 
 func newCollector(status func() Status, dropped func() uint64, build Build) *collector {
-	c := &collector{
-		status: status,
-		fsync: prometheus.NewDesc("baton_relay_fsync_duration_seconds",
-			"Time that fsyncs of the relay took.", []string{"cluster"}, nil),
-	}
+	c := &collector{status: status}
 	c.add("baton_build_info", "1, labelled with what was built.", prometheus.GaugeValue,
 		func(_ Status, v func(float64, ...string)) { v(1, build.Version, build.Revision, build.Go) },
 		"version", "revision", "go_version")
@@ -71,6 +69,12 @@ func (c *collector) addCluster() {
 				v(truth(s.Durability.State == Protected), string(s.Durability.Mode))
 			}
 		}, "mode")
+	c.add("baton_durability_changed_timestamp_seconds", "When commits began, or ceased, to wait for the relay; absent when unknown.", gauge,
+		func(s Status, v func(float64, ...string)) {
+			if s.Durability.Since != nil {
+				v(seconds(*s.Durability.Since))
+			}
+		})
 	c.add("baton_source_connected", "1 while the binlog stream from the leader is connected.", gauge,
 		func(s Status, v func(float64, ...string)) { v(truth(s.Source.State == SourceConnected)) })
 	c.add("baton_source_stopped", "1 while the binlog stream waits for an operator.", gauge,
@@ -85,6 +89,8 @@ func (c *collector) addRelay() {
 	gauge, counter := prometheus.GaugeValue, prometheus.CounterValue
 	c.add("baton_relay_size_bytes", "Bytes that the relay occupies on disk.", gauge,
 		func(s Status, v func(float64, ...string)) { v(float64(s.Relay.Bytes)) })
+	c.add("baton_relay_memory_bytes", "Bytes that the relay's newest transactions occupy in memory.", gauge,
+		func(s Status, v func(float64, ...string)) { v(float64(s.Relay.MemoryBytes)) })
 	c.add("baton_relay_segments", "Segments of the relay.", gauge,
 		func(s Status, v func(float64, ...string)) { v(float64(s.Relay.Segments)) })
 	c.add("baton_relay_failed", "1 while nothing can be made durable.", gauge,
@@ -140,6 +146,8 @@ func (c *collector) addInstances() {
 		func(i Instance, v func(float64, ...string)) { v(truth(i.Mode == Batch)) })
 	c.addFollower("baton_follower_transactions_total", "Transactions applied to the follower.", counter,
 		func(i Instance, v func(float64, ...string)) { v(float64(i.Applied)) })
+	c.addFollower("baton_follower_applied_bytes_total", "Bytes of the leader's binlog applied to the follower.", counter,
+		func(i Instance, v func(float64, ...string)) { v(float64(i.AppliedBytes)) })
 	c.addFollower("baton_follower_retries_total", "Transactions applied again after a passing error.", counter,
 		func(i Instance, v func(float64, ...string)) { v(float64(i.Retried)) })
 }
@@ -167,7 +175,6 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range c.metrics {
 		out <- m.desc
 	}
-	out <- c.fsync
 }
 
 // Collect implements [prometheus.Collector].
@@ -178,7 +185,6 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(m.desc, m.kind, value, append([]string{s.Cluster}, labels...)...)
 		})
 	}
-	out <- prometheus.MustNewConstSummary(c.fsync, uint64(max(s.Relay.Fsyncs, 0)), s.Relay.FsyncSeconds, nil, s.Cluster)
 }
 
 func truth(b bool) float64 {

@@ -43,15 +43,17 @@ type Config struct {
 	CommandTimeout time.Duration
 }
 
-// Deps are what a Server needs of others; all are required but HandOvers and
-// Logger.
+// Deps are what a Server needs of others; all are required but HandOvers,
+// Measured and Logger.
 type Deps struct {
 	Cluster Cluster
 	// HandOvers hands the leadership over; nil: whoever asks for it is refused.
 	HandOvers HandOvers
 	Events    Events
-	Build     Build
-	Logger    *zap.Logger
+	// Measured are metrics beside those of the Status; nil: none.
+	Measured *Measured
+	Build    Build
+	Logger   *zap.Logger
 }
 
 // Build says which baton it is.

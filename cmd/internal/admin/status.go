@@ -119,6 +119,8 @@ type Relay struct {
 	Durable  *gtid.Set `json:"durable"`
 	Bytes    int64     `json:"bytes"`    // on disk
 	Segments int       `json:"segments"` // number of them
+	// MemoryBytes is what its newest transactions occupy in memory.
+	MemoryBytes int64 `json:"memory_bytes"`
 	// Purged is what the relay no longer holds.
 	Purged *gtid.Set `json:"purged"`
 	// Oldest is when the oldest segment was begun.
@@ -196,6 +198,8 @@ type Instance struct {
 	AppliedPerSecond *float64 `json:"applied_per_second"`
 	// Applied counts the transactions applied to it since the daemon started.
 	Applied int64 `json:"applied"`
+	// AppliedBytes is the size of them in the leader's binlog.
+	AppliedBytes int64 `json:"applied_bytes"`
 	// Retried counts the transactions that had to be applied again after a
 	// passing error, since the daemon started.
 	Retried int64 `json:"retried"`

@@ -49,6 +49,7 @@ type Daemon struct {
 	stream   *stream
 	control  *failover.Controller
 	admin    *admin.Server
+	measured *admin.Measured
 	semiSync bool // whether commits on the leader are to wait for the relay
 
 	cancel context.CancelFunc
@@ -63,7 +64,7 @@ type Daemon struct {
 
 // New makes a Daemon that Open starts.
 func New(opts Options) *Daemon {
-	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), followers: map[string]*follower{},
+	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), measured: admin.NewMeasured(opts.Config.Cluster), followers: map[string]*follower{},
 		semiSync: opts.Config.Durability.Mode != config.Async}
 	d.stream = &stream{d: d}
 	d.logger, d.level = newLogger(opts.Config.Log)
@@ -113,14 +114,14 @@ func (d *Daemon) open(ctx context.Context) error {
 	if d.state, err = openStore(cfg.StateDir, cfg.Cluster); err != nil {
 		return err
 	}
-	d.history = history.New(history.Config{Dir: cfg.StateDir}, history.Deps{Logger: d.logger})
+	d.history = history.New(history.Config{Dir: cfg.StateDir}, history.Deps{Logger: d.logger, Recorded: d.measured.Recorded})
 	if err := d.history.Open(ctx); err != nil {
 		return err
 	}
 	d.relay = relay.New(relay.Config{
 		Dir: filepath.Join(cfg.StateDir, relayDir), SegmentSize: int64(cfg.Relay.SegmentSize), MaxSize: int64(cfg.Relay.MaxSize),
 		Memory: int64(cfg.Relay.Memory), Retention: cfg.Relay.Retention,
-	}, relay.Deps{Logger: d.logger.Named("relay")})
+	}, relay.Deps{Logger: d.logger.Named("relay"), Synced: d.measured.Synced})
 	if err := d.relay.Open(ctx); err != nil {
 		return err
 	}
@@ -133,9 +134,10 @@ func (d *Daemon) open(ctx context.Context) error {
 	}
 	d.control = failover.NewController(settingsOf(cfg), namesOf(cfg), failover.ControllerDeps{
 		Observer: d.observer, Stream: d.stream, Followers: d, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history, BatonID: d.state.get().ServerID,
+		HandedOver: func(r failover.Result) { d.measured.HandedOver(string(r.Kind), r.Seconds, r.UnwritableSeconds) },
 	})
 	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP, Tokens: cfg.Admin.Tokens, TLS: cfg.Admin.TLS},
-		admin.Deps{Cluster: d, HandOvers: handOvers{d.control, d}, Events: d.history, Build: d.opts.Build, Logger: d.logger.Named("admin")})
+		admin.Deps{Cluster: d, HandOvers: handOvers{d.control, d}, Events: d.history, Measured: d.measured, Build: d.opts.Build, Logger: d.logger.Named("admin")})
 	if err := d.admin.Open(ctx); err != nil {
 		return err
 	}
@@ -183,7 +185,7 @@ func (d *Daemon) observe(ctx context.Context, cfg config.Config, targets []mysql
 	d.observer = failover.New(failover.Config{
 		Targets: targets, Leader: d.state.get().Leader, Interval: cfg.Failover.Interval, Timeout: cfg.Failover.Timeout,
 		BatonID: id, SemiSync: d.semiSync, SemiSyncSettings: semiSyncOf(cfg), Heartbeat: true,
-	}, failover.Deps{Relay: d.relay, Recorder: d.history})
+	}, failover.Deps{Relay: d.relay, Recorder: d.history, Probed: d.measured.Probed})
 	d.work.Go(func() {
 		if err := d.observer.Run(ctx); err != nil {
 			d.logger.Error("the instances are not observed", zap.Error(err))

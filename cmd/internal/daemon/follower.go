@@ -43,7 +43,8 @@ func (d *Daemon) startFollower(t mysql.Target) {
 	f := &follower{target: t, gate: &gate{d: d, target: t}, ended: make(chan struct{})}
 	f.applier = applier.New(d.applierConfig(t.Name), applier.Deps{
 		Dial: t.Dial, Relay: relayOf{d.relay}, Gate: f.gate, Recorder: d.history,
-		Logger: d.logger.Named("applier").With(zap.String("instance", t.Name)),
+		Applied: d.measured.Applied(t.Name),
+		Logger:  d.logger.Named("applier").With(zap.String("instance", t.Name)),
 	})
 	if slices.Contains(d.state.get().Paused, t.Name) {
 		f.applier.Pause()

@@ -104,6 +104,7 @@ func (d *Daemon) adopt(cfg config.Config) error {
 		if _, ok := cfg.Instance(name); !ok {
 			f.end()
 			delete(d.followers, name)
+			d.measured.Forget(name)
 			continue
 		}
 		f.applier.Reconfigure(d.applierConfig(name))

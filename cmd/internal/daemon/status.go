@@ -107,7 +107,7 @@ func (d *Daemon) relayStatus() admin.Relay {
 	source, before, _ := d.stream.status()
 	received, durable, base := d.relay.Received(), d.relay.Durable(), d.relay.Base()
 	r := admin.Relay{
-		Bytes: st.Bytes, Segments: st.Segments, Fsyncs: int64(st.Syncs), FsyncSeconds: st.SyncTime.Seconds(),
+		Bytes: st.Bytes, Segments: st.Segments, MemoryBytes: st.TailBytes, Fsyncs: int64(st.Syncs), FsyncSeconds: st.SyncTime.Seconds(),
 		Transactions: int64(st.Transactions), WrittenBytes: int64(before.bytes + source.Bytes), Oldest: moment(st.OldestAt),
 	}
 	if !d.relay.Empty() {
@@ -187,7 +187,7 @@ func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.In
 		applier.Quarantined: admin.Quarantined, applier.NeedsSeed: admin.NeedsSeed,
 	}
 	i.State, i.Since, i.Mode = states[st.State], moment(st.Since), admin.Text(st.Mode)
-	i.Applied, i.Retried = st.Applied, st.Retries
+	i.Applied, i.AppliedBytes, i.Retried = st.Applied, st.Bytes, st.Retries
 	if st.Lag >= 0 {
 		lag := st.Lag.Seconds()
 		i.LagSeconds = &lag

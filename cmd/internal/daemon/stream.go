@@ -133,5 +133,6 @@ func (d *Daemon) newSource(t mysql.Target) (*source.Source, error) {
 	beat, window := d.cfg.Failover.Interval, d.cfg.Failover.Window
 	d.mu.Unlock()
 	return source.New(source.Config{Leader: t.Name, ServerID: id, SemiSync: d.semiSync, Heartbeat: beat, ReadTimeout: max(window, 5*beat)},
-		source.Deps{Dial: t.Dial, Relay: d.relay, Logger: d.logger.Named("source"), Recorder: d.history}), nil
+		source.Deps{Dial: t.Dial, Relay: d.relay, Logger: d.logger.Named("source"), Recorder: d.history,
+			Acknowledged: d.measured.Acknowledged}), nil
 }
