@@ -238,18 +238,24 @@ func (b *baton) stop() {
 	b.t.Helper()
 	require.True(b.t, b.alive(), "the daemon ended by itself")
 	b.signal(syscall.SIGTERM)
-	require.Equal(b.t, 0, b.exitCode(), "the exit code of an orderly stop")
+	require.Equal(b.t, 0, b.exitWithin(stopTimeout), "the exit code of an orderly stop")
 }
 
 // exitCode waits until the daemon has ended.
 func (b *baton) exitCode() int {
 	b.t.Helper()
+	return b.exitWithin(patience)
+}
+
+func (b *baton) exitWithin(most time.Duration) int {
+	b.t.Helper()
 	select {
 	case <-b.exited:
-	case <-time.After(patience):
-		b.signal(syscall.SIGQUIT) // its log then says where it hangs
+	case <-time.After(most):
+		before := len(b.log())
+		b.signal(syscall.SIGQUIT)
 		<-b.exited
-		b.t.Fatal("the daemon doesn't end")
+		b.t.Fatalf("the daemon doesn't end; it hangs here:\n%s", b.log()[before:])
 	}
 	return b.cmd.ProcessState.ExitCode()
 }

@@ -134,7 +134,6 @@ func clearMark(ctx context.Context, deps Deps, db *sql.DB) error {
 		return err
 	}
 	defer session.close()
-	defer context.AfterFunc(ctx, session.close)()
 	if err := session.dropLeftovers(); err != nil {
 		return interrupted(ctx, err)
 	}

@@ -32,17 +32,22 @@ type session struct {
 	maxPacket int
 	format    binlog.Event // that the server was last told
 	shadows   map[rowimage.TableName]string
+	unbind    func() bool
 }
 
+// openSession connects. The end of ctx ends the connection, and so whatever waits
+// on it, until close.
 func openSession(ctx context.Context, target instance.Target) (*session, error) {
 	conn, err := target.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{conn: conn, shadows: map[rowimage.TableName]string{}}
+	// Unlike client.Conn's own, this Close touches nothing that whoever waits uses.
+	s.unbind = context.AfterFunc(ctx, func() { _ = conn.Conn.Conn.Close() })
 	if err := s.execute(setup); err != nil {
 		s.close()
-		return nil, fmt.Errorf("prepare the session: %w", err)
+		return nil, interrupted(ctx, fmt.Errorf("prepare the session: %w", err))
 	}
 	r, err := conn.Execute("SELECT @@GLOBAL.max_allowed_packet")
 	if err == nil {
@@ -52,14 +57,16 @@ func openSession(ctx context.Context, target instance.Target) (*session, error) 
 	}
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("prepare the session: %w", instance.Classify(err))
+		return nil, interrupted(ctx, fmt.Errorf("prepare the session: %w", instance.Classify(err)))
 	}
 	return s, nil
 }
 
-// close ends the connection; the server rolls back what is open. It may be
-// called by any goroutine: unlike client.Conn's own it touches no other state.
-func (s *session) close() { _ = s.conn.Conn.Conn.Close() }
+// close ends the connection; the server rolls back what is open.
+func (s *session) close() {
+	s.unbind()
+	_ = s.conn.Conn.Conn.Close()
+}
 
 // execute runs one statement whose result is of no interest.
 func (s *session) execute(statement string) error {

@@ -36,7 +36,6 @@ func (e *Errant) undo(ctx context.Context, say Say) error {
 		return err
 	}
 	defer s.close()
-	defer context.AfterFunc(ctx, s.close)()
 	if err := e.undoIn(ctx, s, say); err != nil {
 		return interrupted(ctx, err)
 	}

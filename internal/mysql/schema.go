@@ -59,23 +59,21 @@ func EnsureSchema(ctx context.Context, q Querier) error {
 // connection keeps). A logged one would wait for an acknowledgement as all
 // commits do, so that it would tell less, and on a leader that is deposed
 // meanwhile would stay behind as an errant transaction of baton's own making.
-// It shows nothing of the binlog. Errors wrap a [*Fault].
+// It shows nothing of the binlog. Errors wrap a [*Fault]; after one that isn't
+// the server's answer the connection is good for nothing any more.
 func WriteHeartbeat(ctx context.Context, conn *sql.Conn, at time.Time) error {
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("write the heartbeat: %w", Classify(err))
-	}
-	defer func() { _ = tx.Rollback() }()
+	// Not sql.Tx, whose Commit and Rollback know no context: it is COMMIT that waits
+	// for the disk of a server that hangs.
 	for _, statement := range []string{
+		"START TRANSACTION",
 		"INSERT INTO " + Schema + ".heartbeat VALUES (CONNECTION_ID(), '" + at.UTC().Format("2006-01-02 15:04:05.000000") + "')",
 		"DELETE FROM " + Schema + ".heartbeat WHERE id = CONNECTION_ID()",
+		"COMMIT",
 	} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			_, _ = conn.ExecContext(ctx, "ROLLBACK") // what fails here, failed before
 			return fmt.Errorf("write the heartbeat: %w", Classify(err))
 		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("write the heartbeat: %w", Classify(err))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -54,6 +55,49 @@ func TestTheSchemaIsMadeOnceAndKeepsTheEpochs(t *testing.T) {
 	require.Equal(t, written, s.GTIDExecuted(t), "heartbeats have no GTIDs")
 	require.NoError(t, mysql.Fence(t.Context(), db))
 	require.Equal(t, uint16(1290), mysql.Classify(mysql.WriteHeartbeat(t.Context(), conn, time.Now())).Code)
+}
+
+// A server that hangs does so in COMMIT, which waits for the disk. Here it waits for a lock, between which and the
+// statement before it the heartbeat has to be met.
+func TestAHeartbeatThatHangsInItsCommitEndsWithItsContext(t *testing.T) {
+	s := mysqltest.Start(t, mysqltest.Name("db1"), mysqltest.Relaxed())
+	s.MustCreateAccount(t)
+	db := open(t, targetOf(s))
+	require.NoError(t, mysql.EnsureSchema(t.Context(), db))
+	s.MustExec(t, "CREATE TRIGGER baton.slow BEFORE DELETE ON baton.heartbeat FOR EACH ROW DO SLEEP(0.3)")
+	locker, err := s.DB().Conn(t.Context())
+	require.NoError(t, err)
+	defer locker.Close()
+	lock := func(statement string) {
+		_, err := locker.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	for hung := false; !hung; {
+		conn, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		_, err = conn.ExecContext(t.Context(), "SET SESSION lock_wait_timeout = 3600")
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- mysql.WriteHeartbeat(ctx, conn, time.Now()) }()
+		require.Eventually(t, func() bool {
+			return s.Value(t, "SELECT COUNT(*) FROM performance_schema.processlist WHERE state = 'User sleep'") == "1"
+		}, time.Minute, time.Millisecond)
+		lock("FLUSH TABLES WITH READ LOCK") // when the DELETE has ended
+		require.Eventually(t, func() bool {
+			hung = s.Value(t, "SELECT COUNT(*) FROM performance_schema.processlist WHERE state = 'Waiting for commit lock'") == "1"
+			return hung || len(done) == 1
+		}, time.Minute, time.Millisecond)
+		cancel()
+		select {
+		case err := <-done:
+			require.True(t, !hung || err != nil)
+		case <-time.After(20 * time.Second):
+			t.Fatal("the heartbeat doesn't end")
+		}
+		_ = conn.Close() // it may be broken
+		lock("UNLOCK TABLES")
+	}
 }
 
 func TestAServerBootsFencedAndNoLongerSo(t *testing.T) {

@@ -52,20 +52,21 @@ type Daemon struct {
 	measured *admin.Measured
 	semiSync bool // whether commits on the leader are to wait for the relay
 
-	cancel context.CancelFunc
-	work   sync.WaitGroup // what cancel ends
-	closed sync.Once
+	leading *group // the controller, which starts the stream and the appliers
+	house   *group // what goes on as long as there is anything to observe
+	closed  sync.Once
 
 	mu        sync.Mutex
 	cfg       config.Config
 	followers map[string]*follower
-	following context.Context // of the appliers; nil until they may start
+	mayFollow bool           // whether an applier may be started: once the relay begins, until the stop
+	applying  sync.WaitGroup // the appliers
 }
 
 // New makes a Daemon that Open starts.
 func New(opts Options) *Daemon {
 	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), measured: admin.NewMeasured(opts.Config.Cluster), followers: map[string]*follower{},
-		semiSync: opts.Config.Durability.Mode != config.Async}
+		semiSync: opts.Config.Durability.Mode != config.Async, leading: newGroup(), house: newGroup()}
 	d.stream = &stream{d: d}
 	d.logger, d.level = newLogger(opts.Config.Log)
 	if opts.Logger != nil {
@@ -104,8 +105,6 @@ func (d *Daemon) Open(ctx context.Context) error {
 }
 
 func (d *Daemon) open(ctx context.Context) error {
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	d.cancel = cancel
 	cfg := d.opts.Config
 	var err error
 	if d.lock, err = lockDir(cfg.StateDir, cfg.Cluster); err != nil {
@@ -129,7 +128,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.observe(running, cfg, targets); err != nil {
+	if err := d.observe(cfg, targets); err != nil {
 		return err
 	}
 	d.control = failover.NewController(settingsOf(cfg), namesOf(cfg), failover.ControllerDeps{
@@ -142,9 +141,9 @@ func (d *Daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.say(cfg)
-	d.work.Go(func() { d.keepHouse(running) })
-	d.work.Go(func() { d.guard(running) })
-	d.work.Go(func() { d.lead(running) })
+	d.house.run(d.keepHouse)
+	d.house.run(d.guard)
+	d.leading.run(d.lead)
 	d.notify("READY=1")
 	return nil
 }
@@ -177,7 +176,7 @@ func withoutEffect(cfg config.Config) []string {
 }
 
 // observe starts to observe the instances.
-func (d *Daemon) observe(ctx context.Context, cfg config.Config, targets []mysql.Target) error {
+func (d *Daemon) observe(cfg config.Config, targets []mysql.Target) error {
 	id, err := d.state.serverID()
 	if err != nil {
 		return err
@@ -186,7 +185,7 @@ func (d *Daemon) observe(ctx context.Context, cfg config.Config, targets []mysql
 		Targets: targets, Leader: d.state.get().Leader, Interval: cfg.Failover.Interval, Timeout: cfg.Failover.Timeout,
 		BatonID: id, SemiSync: d.semiSync, SemiSyncSettings: semiSyncOf(cfg), Heartbeat: true,
 	}, failover.Deps{Relay: d.relay, Recorder: d.history, Probed: d.measured.Probed})
-	d.work.Go(func() {
+	d.house.run(func(ctx context.Context) {
 		if err := d.observer.Run(ctx); err != nil {
 			d.logger.Error("the instances are not observed", zap.Error(err))
 		}
@@ -195,7 +194,10 @@ func (d *Daemon) observe(ctx context.Context, cfg config.Config, targets []mysql
 }
 
 // Close ends everything in order. What is received is durable, and what the
-// appliers have under way committed or undone, when it returns. It may be called
+// appliers have under way committed or undone, when it returns. Whoever can start
+// something ends before what it starts: orders and the controller first, then the
+// stream, the appliers, and what observes the instances. Nothing of it waits for
+// an instance for longer than half a minute, however that hangs. It may be called
 // twice, and after a failed Open.
 func (d *Daemon) Close() (err error) {
 	d.closed.Do(func() { err = d.close() })
@@ -212,12 +214,10 @@ func (d *Daemon) close() error {
 	if opened {
 		d.admin.EndOrders()
 	}
-	d.cancel()
-	d.stream.Stop()
-	d.work.Wait()
-	if d.observer != nil {
-		end(d.observer)
-	}
+	d.leading.stop()
+	d.stream.Close()
+	d.endFollowers()
+	d.house.stop()
 	if d.relay != nil {
 		end(d.relay)
 	}

@@ -38,7 +38,8 @@ type follower struct {
 	reachable, errant bool
 }
 
-// startFollower starts the applier of an instance. d.mu is held.
+// startFollower starts the applier of an instance. d.mu is held, and
+// d.mayFollow is true.
 func (d *Daemon) startFollower(t mysql.Target) {
 	f := &follower{target: t, gate: &gate{d: d, target: t}, ended: make(chan struct{})}
 	f.applier = applier.New(d.applierConfig(t.Name), applier.Deps{
@@ -49,14 +50,25 @@ func (d *Daemon) startFollower(t mysql.Target) {
 	if slices.Contains(d.state.get().Paused, t.Name) {
 		f.applier.Pause()
 	}
-	ctx, end := context.WithCancel(d.following)
+	ctx, end := context.WithCancel(context.Background())
 	f.end = end
 	d.followers[t.Name] = f
-	d.work.Go(func() {
+	d.applying.Go(func() {
 		defer close(f.ended)
 		defer end()
 		f.applier.Run(ctx)
 	})
+}
+
+// endFollowers ends all appliers, waits for them, and lets none begin any more.
+func (d *Daemon) endFollowers() {
+	d.mu.Lock()
+	d.mayFollow = false
+	for _, f := range d.followers {
+		f.end()
+	}
+	d.mu.Unlock()
+	d.applying.Wait()
 }
 
 // applierConfig is how to apply to the follower of that name. d.mu is held.

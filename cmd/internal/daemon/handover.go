@@ -68,7 +68,7 @@ type handOvers struct {
 func (d *Daemon) Follow(instance string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.followers[instance] != nil || d.following == nil || d.following.Err() != nil {
+	if d.followers[instance] != nil || !d.mayFollow {
 		return
 	}
 	if target, err := d.targetOf(instance); err == nil {

@@ -110,7 +110,7 @@ func (d *Daemon) adopt(cfg config.Config) error {
 		f.applier.Reconfigure(d.applierConfig(name))
 	}
 	for _, t := range targets {
-		if t.Name != leader && d.followers[t.Name] == nil && d.following != nil {
+		if t.Name != leader && d.followers[t.Name] == nil && d.mayFollow {
 			d.startFollower(t)
 		}
 	}

@@ -18,9 +18,9 @@ func (d *Daemon) lead(ctx context.Context) {
 		return
 	}
 	d.mu.Lock()
-	d.following = ctx
+	d.mayFollow = true
 	d.mu.Unlock()
-	d.stream.begin(ctx)
+	d.stream.begin()
 	if err := d.control.Begin(); err != nil {
 		d.history.Record(history.Event{Level: history.Error, Kind: history.SourceStopped, Message: err.Error(), Mend: "restart baton when the cause is mended"})
 		return

@@ -20,9 +20,11 @@ type stream struct {
 	mu      sync.Mutex
 	source  *source.Source // the last one made; nil before the first
 	running bool
-	from    string          // whom the source streams from
-	ctx     context.Context // of the sources; nil before the relay has a beginning
-	totals  totals          // of the sources before this one
+	from    string // whom the source streams from
+	begun   bool   // the relay has its beginning
+	closed  bool
+	totals  totals         // of the sources before this one
+	reading sync.WaitGroup // the sources
 }
 
 // totals are the counts of several sources.
@@ -43,8 +45,11 @@ func (s *stream) Start(instance string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
+	switch {
+	case s.closed:
 		return errors.New("the daemon is stopping")
+	case !s.begun:
+		return errors.New("the relay has no beginning yet")
 	}
 	if s.source != nil {
 		st := s.source.Status()
@@ -53,34 +58,41 @@ func (s *stream) Start(instance string) error {
 		s.totals.acknowledged += st.SemiSync.Acknowledgements
 	}
 	s.source, s.running, s.from = made, true, instance
-	s.d.work.Go(func() {
-		if err := made.Run(s.ctx); err != nil && !errors.Is(err, source.ErrClosed) {
+	s.reading.Go(func() {
+		// Stop and Close end it.
+		if err := made.Run(context.Background()); err != nil && !errors.Is(err, source.ErrClosed) {
 			s.d.logger.Error("the leader is not read", zap.Error(err))
 		}
 	})
 	return nil
 }
 
-// begin says that the relay has its beginning, and that sources run until ctx
-// ends.
-func (s *stream) begin(ctx context.Context) {
+// begin says that the relay has its beginning: sources may run.
+func (s *stream) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ctx = ctx
+	s.begun = true
 }
 
 // Stop implements [failover.Stream].
 func (s *stream) Stop() {
 	s.mu.Lock()
-	running := s.source
-	if !s.running {
-		running = nil
-	}
+	last := s.source
 	s.running = false
 	s.mu.Unlock()
-	if running != nil {
-		_ = running.Close() // it has no error to tell
+	if last != nil {
+		// It has no error to tell. One that is being closed is waited for.
+		_ = last.Close()
 	}
+}
+
+// Close stops it for good.
+func (s *stream) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.Stop()
+	s.reading.Wait()
 }
 
 // State implements [failover.Stream].
