@@ -90,4 +90,12 @@ func TestRelayDiskFullAndFreed(t *testing.T) {
 		require.Empty(t, b.waitStatus("the relay is well", func(s state) bool { return s.Relay.Error == "" && s.Source.State == "connected" }).Relay.Mend)
 		converged(t, b, w, c.Leader, c.Followers...)
 	}
+	// A stop doesn't wait for room. What of the history has none then stands in the log only, which is an error.
+	w.start()
+	w.await(t, 20)
+	b.fill()
+	b.waitStatus("the relay is known to have failed", func(s state) bool { return s.Relay.Error != "" })
+	b.signal(syscall.SIGTERM)
+	b.exitWithin(stopTimeout)
+	require.Contains(t, b.log(), "stopped in order")
 }

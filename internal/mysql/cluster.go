@@ -103,17 +103,22 @@ func (c *Cluster) Unavailable(m *Member) gtid.Set {
 }
 
 // Start returns where an empty relay should begin: at what all followers that
-// can be replicated to have in common with the leader, or without followers at
-// what the leader has executed. ok is false while the leader is not known.
+// can be given what they lack have in common with the leader, or without
+// followers at what the leader has executed. A follower that something else
+// forbids to be written to counts: once that is mended, it needs the rest. ok is
+// false while the leader is not known.
 func (c *Cluster) Start() (base gtid.Set, ok bool) {
 	leader := c.leader()
 	if leader == nil {
 		return gtid.Set{}, false
 	}
 	base = leader.Facts.GTIDExecuted
-	findings := Examine(*c)
-	for _, m := range c.Members {
-		if m.Leader || m.Facts == nil || Blocking(findings, m.Name) != nil {
+	for i := range c.Members {
+		m := &c.Members[i]
+		if m.Leader || m.Facts == nil || m.Facts.GTIDMode != "ON" || !c.Unavailable(m).IsEmpty() {
+			continue
+		}
+		if errant, ok := c.Errant(m); !ok || !errant.IsEmpty() {
 			continue
 		}
 		base = base.Intersect(m.Facts.GTIDExecuted)

@@ -208,6 +208,17 @@ func TestStartIsWhatAllUsableFollowersHaveInCommon(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, leaderUUID+":1-50:60-70", base.String())
 
+	c.Members[2].Facts.ServerID = c.Members[1].Facts.ServerID
+	require.NotNil(t, mysql.Blocking(mysql.Examine(c), "db3"))
+	base, ok = c.Start()
+	require.True(t, ok)
+	require.Equal(t, leaderUUID+":1-50:60-70", base.String(), "what an operator mends costs no follower its place")
+
+	c.Members[0].Facts.GTIDPurged = gtid.MustParseSet(leaderUUID + ":1-55")
+	base, ok = c.Start()
+	require.True(t, ok)
+	require.Equal(t, leaderUUID+":1-90", base.String(), "who needs a seed holds nobody back")
+
 	c.Members = c.Members[:1]
 	base, ok = c.Start()
 	require.True(t, ok)
