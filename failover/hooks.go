@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -66,7 +67,11 @@ func (h Hook) run(ctx context.Context, facts HookFacts, input []byte) error {
 	defer cancel()
 	cmd := exec.CommandContext(bounded, h.Command[0], h.Command[1:]...)
 	cmd.Env, cmd.Stdin = facts.environment(), bytes.NewReader(input)
-	// A child that the hook left behind may keep its output open.
+	// What it has started ends with it: a command that goes on by itself would act
+	// on a hand-over that may be undone by then.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// A child in a group of its own may keep its output open.
 	cmd.WaitDelay = time.Second
 	output := &tail{limit: maxHookOutput}
 	cmd.Stdout, cmd.Stderr = output, output
