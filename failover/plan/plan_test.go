@@ -26,6 +26,7 @@ const (
 //	    unprotected D | unseen | boots-open | manual | paused | cooldown D | fence-hook
 //	    relay N, leader N           transactions 1-N of the relay, of the leader
 //	    leader-is died|silent|suspect|alive
+//	    probes|refused|stream|writes D, fault TEXT…    evidence to judge instead of leader-is
 //	    NAME N [prefer|neutral|avoid|never] [lag=D] [errant] [older] [no-binlog] [problem=TEXT…]
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -52,35 +53,55 @@ func judge(t *testing.T, d *datadriven.TestData) string {
 			th.Refused = duration(t, arg.Vals[0])
 		}
 	}
-	e := Evidence{ProbeFault: "no answer", WriteFault: "no answer"}
+	e := noEvidence()
 	for line := range strings.Lines(d.Input) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		switch name {
-		case "probes":
-			e.ProbesFailing = duration(t, value)
-		case "refused":
-			e.Refused = duration(t, value)
-		case "stream":
-			e.StreamFailing = duration(t, value)
-		case "writes":
-			e.WritesFailing = duration(t, value)
-		case "fault":
-			e.ProbeFault, e.WriteFault = value, value
-		default:
+		if !evidence(t, &e, name, value) {
 			t.Fatalf("unknown evidence %q", name)
 		}
 	}
-	v := Judge(e, th)
+	return tell(Judge(e, th))
+}
+
+func tell(v Verdict) string {
 	return strings.TrimSuffix(fmt.Sprintf("%s: %s", v.Health, v.Reason), ": ") + "\n"
+}
+
+func noEvidence() Evidence { return Evidence{ProbeFault: "no answer", WriteFault: "no answer"} }
+
+// evidence notes what a line says, if it is evidence.
+func evidence(t *testing.T, e *Evidence, name, value string) bool {
+	switch name {
+	case "probes":
+		e.ProbesFailing = duration(t, value)
+	case "refused":
+		e.Refused = duration(t, value)
+	case "stream":
+		e.StreamFailing = duration(t, value)
+	case "writes":
+		e.WritesFailing = duration(t, value)
+	case "fault":
+		e.ProbeFault, e.WriteFault = value, value
+	default:
+		return false
+	}
+	return true
 }
 
 func decide(t *testing.T, input string) string {
 	c := Cluster{Promise: Balanced, Protected: true, Automatic: true, BootsFenced: true, Leader: Verdict{Health: Alive}}
+	verdict := ""
+	seen := noEvidence()
 	for line := range strings.Lines(input) {
 		fields := strings.Fields(line)
 		value := ""
 		if len(fields) > 1 {
 			value = fields[1]
+		}
+		if evidence(t, &seen, fields[0], strings.Join(fields[1:], " ")) {
+			c.Leader = Judge(seen, Thresholds{Window: 3 * time.Second, Refused: time.Second})
+			verdict = "leader " + tell(c.Leader)
+			continue
 		}
 		switch fields[0] {
 		case "promise":
@@ -109,7 +130,7 @@ func decide(t *testing.T, input string) string {
 			c.Instances = append(c.Instances, instance(t, fields))
 		}
 	}
-	return describe(Decide(c))
+	return verdict + describe(Decide(c))
 }
 
 func instance(t *testing.T, fields []string) Instance {
