@@ -17,7 +17,7 @@ const (
 )
 
 // waitFor waits until the follower has executed the set.
-func waitFor(ctx context.Context, follower *mysqltest.Server, r replication, set gtid.Set) error {
+func waitFor(ctx context.Context, follower *mysqltest.Server, r interface{ trouble(context.Context) error }, set gtid.Set) error {
 	ctx, cancel := context.WithTimeout(ctx, catchUpLimit)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
@@ -64,7 +64,7 @@ func verify(ctx context.Context, leader, follower *mysqltest.Server, data bool) 
 		return fmt.Errorf("the follower has transactions that the leader has not: %s", more)
 	}
 	if !has.ContainsSet(want) {
-		n := &native{follower: follower}
+		n := &native{follower}
 		if err := n.prepare(ctx, leader); err != nil {
 			return err
 		}

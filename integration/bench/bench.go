@@ -77,6 +77,9 @@ func (b *bench) describe(ctx context.Context) error {
 		return err
 	}
 	b.report = &Report{Time: b.began.UTC().Truncate(time.Second), Command: b.opts.command, Machine: machine, Threads: b.opts.threads}
+	if b.report.Revision, err = revisionOf(ctx, b.opts.baton); err != nil {
+		return err
+	}
 	b.say("%s", machine.line())
 	if machine.Busy() {
 		b.say("the machine is not quiet (load average %.1f): the figures will say more about its other work", machine.BusyBefore)

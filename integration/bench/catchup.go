@@ -67,7 +67,7 @@ func (b *bench) catchUp(ctx context.Context, l *loaded, c contestant, round int)
 		return run, err
 	}
 	defer follower.Close()
-	r, err := c.replicate(ctx, b.opts.baton, dir, l.leader, follower)
+	r, err := c.replicate(ctx, b.opts.baton, dir, nil, l.leader, follower)
 	if err != nil {
 		return run, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -76,17 +77,49 @@ type replication interface {
 	stop() error
 }
 
-// replicate makes everything ready so that start only starts. dir is for the relay.
-func (c contestant) replicate(ctx context.Context, binary, dir string, leader, follower *mysqltest.Server) (replication, error) {
+// replicate makes everything ready so that start only starts. dir is for the relay; settings of baton that the
+// contestant doesn't set are added.
+func (c contestant) replicate(ctx context.Context, binary, dir string, settings map[string]any, leader *mysqltest.Server, followers ...*mysqltest.Server) (replication, error) {
 	if c.native() {
-		n := &native{follower: follower}
-		return n, n.prepare(ctx, leader)
+		var all natives
+		for _, follower := range followers {
+			all = append(all, &native{follower: follower})
+		}
+		return all, all.each(func(n *native) error { return n.prepare(ctx, leader) })
 	}
-	return newDaemon(binary, filepath.Clean(dir), map[string]any{"apply": c.apply},
-		instance{leader.Name, leader.Addr()}, instance{follower.Name, follower.Addr()})
+	whole := map[string]any{"apply": c.apply}
+	maps.Copy(whole, settings)
+	instances := []instance{{leader.Name, leader.Addr()}}
+	for _, follower := range followers {
+		instances = append(instances, instance{follower.Name, follower.Addr()})
+	}
+	return newDaemon(binary, filepath.Clean(dir), whole, instances...)
 }
 
-// native is MySQL's own replication.
+// natives are the replicas of one leader.
+type natives []*native
+
+func (all natives) each(do func(*native) error) error {
+	for _, n := range all {
+		if err := do(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (all natives) start(ctx context.Context) error {
+	return all.each(func(n *native) error { return n.start(ctx) })
+}
+
+func (all natives) trouble(ctx context.Context) error {
+	return all.each(func(n *native) error { return n.trouble(ctx) })
+}
+
+func (all natives) stop() error                   { return all.each((*native).stop) }
+func (all natives) used() (float64, int64, error) { return 0, 0, nil }
+
+// native is MySQL's own replication of one follower.
 type native struct{ follower *mysqltest.Server }
 
 func (n *native) prepare(ctx context.Context, leader *mysqltest.Server) error {
@@ -100,8 +133,6 @@ func (n *native) prepare(ctx context.Context, leader *mysqltest.Server) error {
 
 func (n *native) start(ctx context.Context) error { return n.exec(ctx, "START REPLICA") }
 func (n *native) stop() error                     { return n.exec(context.Background(), "STOP REPLICA") }
-
-func (n *native) used() (float64, int64, error) { return 0, 0, nil }
 
 func (n *native) exec(ctx context.Context, statements ...string) error {
 	for _, statement := range statements {

@@ -24,6 +24,9 @@ import (
 // stopTimeout bounds how long the daemon may take to stop in order.
 const stopTimeout = 30 * time.Second
 
+// patience is how long baton may say that something is wrong before it is believed to last.
+const patience = 10 * time.Second
+
 // daemon is `baton run` as a process of its own.
 type daemon struct {
 	binary string
@@ -31,8 +34,9 @@ type daemon struct {
 	socket string // of its admin API
 	log    string // path of what it writes to standard error
 
-	process *exec.Cmd
-	exited  chan struct{} // closed when the process is gone
+	process  *exec.Cmd
+	exited   chan struct{} // closed when the process is gone
+	troubled time.Time     // since when; zero while it isn't
 }
 
 // instance is a server as the configuration names it.
@@ -134,11 +138,26 @@ func (d *daemon) died() error {
 	}
 }
 
-// trouble is why the daemon will not go on by itself; nil while it does.
+// trouble is why the daemon will not go on by itself; nil while it does. What it says while it looks at the instances
+// passes.
 func (d *daemon) trouble(ctx context.Context) error {
 	if err := d.died(); err != nil {
 		return err
 	}
+	said := d.complaint(ctx)
+	switch {
+	case said == nil:
+		d.troubled = time.Time{}
+	case d.troubled.IsZero():
+		d.troubled = time.Now()
+	case time.Since(d.troubled) > patience:
+		return said
+	}
+	return nil
+}
+
+// complaint is what the status says to be wrong now.
+func (d *daemon) complaint(ctx context.Context) error {
 	s, err := d.status(ctx)
 	if err != nil {
 		return nil // it may be starting still; whoever waits has a limit
@@ -196,4 +215,17 @@ func (d *daemon) lastLines() string {
 	text, _ := os.ReadFile(d.log) // none: it wrote none
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	return "  " + strings.Join(lines[max(0, len(lines)-most):], "\n  ")
+}
+
+// revisionOf is the revision that the program was built from; empty if it doesn't know.
+func revisionOf(ctx context.Context, binary string) (string, error) {
+	out, err := exec.CommandContext(ctx, binary, "version", "-o", "json").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask %s for its version: %w", binary, err)
+	}
+	var build struct{ Revision string }
+	if err := json.Unmarshal(out, &build); err != nil {
+		return "", fmt.Errorf("read the version that %s says: %w", binary, err)
+	}
+	return build.Revision, nil
 }

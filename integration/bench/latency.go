@@ -42,7 +42,7 @@ func (b *bench) planLatency() {
 func (b *bench) latencies(ctx context.Context, st *stage, all []contestant) error {
 	result := &Latency{Rate: b.opts.rate, Seconds: b.opts.seconds, Writers: writers}
 	for _, c := range all {
-		result.Series = append(result.Series, LatencySeries{Name: c.name})
+		result.Series = append(result.Series, LatencySeries{Name: c.name, Native: c.native()})
 	}
 	b.report.Latency = result
 	return b.inTurns(ctx, st, fmt.Sprintf("latency at %d transactions a second", b.opts.rate), func(ctx context.Context, i, round int) (string, error) {
@@ -74,7 +74,7 @@ func (b *bench) latency(ctx context.Context, c contestant) (run LatencyRun, err 
 	if err != nil {
 		return run, err
 	}
-	r, err := c.replicate(ctx, b.opts.baton, dir, leader, follower)
+	r, err := c.replicate(ctx, b.opts.baton, dir, nil, leader, follower)
 	if err != nil {
 		return run, err
 	}

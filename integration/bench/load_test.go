@@ -18,11 +18,11 @@ func TestALoadIsAsManyTransactionsAsItIsAskedFor(t *testing.T) {
 		return int(set.Count())
 	}
 	for name, transactions := range map[string]int{
-		"hot": 50, "wide": 50, "large": 6, "tables": 700, "bulk": 3,
+		"hot": 50, "wide": 50, "large": 60, "tables": 700, "bulk": 3,
 		"ddl": 14 * ddlEvery, // each change of the table, and the first ones again
 	} {
 		before := count()
-		require.NoError(t, loadNamed(name).write(t.Context(), leader, transactions, 4), name)
+		require.NoError(t, loadNamed(name).write(t.Context(), leader, transactions, 16), name)
 		require.Equal(t, transactions, count()-before, name)
 	}
 }

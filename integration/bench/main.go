@@ -1,13 +1,14 @@
 // Command bench measures baton beside MySQL's own replication: the same data, the same binlog, the same run.
 //
-// It runs its own servers, with commits that are fsynced, and the real binary. Three things are measured: how fast a
-// follower catches up (catchup), how fast the relay takes the leader's binlog (ingest), and how soon a follower at the
-// head shows a commit (latency). Every contestant begins from a copy of one data directory, the contestants take turns,
-// and after each run the follower is checked to hold what the leader holds.
+// It runs its own servers, with commits that are fsynced, and the real binary. Measured are: how fast the relay takes the
+// leader's binlog (ingest), how fast a follower catches up with loads of several kinds (catchup), how soon one at the head
+// shows a commit (latency), what the leader commits with and without semi-sync (commits), what more followers cost
+// (fanout), and what memory they need (memory). Every contestant begins from a copy of one data directory, the contestants
+// take turns, and after each run the follower is checked to hold what the leader holds.
 //
-// Results go to standard output as tables, progress to standard error. With -write they also become docs/benchmarks.md
-// and docs/benchmarks.json. The exit code is 0 when everything was measured, 1 when something failed, 2 for a wrong
-// command line, and 130 after Ctrl-C or another signal. No process and no folder stays behind (after kill -9, no
+// Results go to standard output as tables, progress to standard error. With -write they also become docs/benchmarks.md,
+// docs/benchmarks/*.svg and docs/benchmarks.json. The exit code is 0 when everything was measured, 1 when something failed, 2 for a wrong
+// command line, 3 when something is worse than in the run of -compare, and 130 after Ctrl-C or another signal. No process and no folder stays behind (after kill -9, no
 // process, and a folder baton-bench-* where it measured).
 package main
 
@@ -31,6 +32,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitWorse       = 3
 	exitInterrupted = 130
 )
 
@@ -59,6 +61,8 @@ type options struct {
 	budget       time.Duration
 	dir          string // where servers and relay live
 	baton        string // the binary
+	from         string // data of a run that is taken instead of measuring; empty: none
+	compare      string // data of an earlier run; empty: none
 	write        string // folder that the results are written to; empty: none
 	command      string // that does the same again
 }
@@ -81,14 +85,16 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&loads, "loads", strings.Join(loadNames(), ","), "what to catch up with, separated by commas")
 	flags.BoolVar(&o.every, "every", false, "take every contestant with every load; without it, the loads after the first one only have the main ones")
 	flags.StringVar(&parts, "parts", strings.Join(partNames(), ","), "what to measure, separated by commas")
-	flags.StringVar(&o.only, "only", "", "take only contestants whose names match this regular `expression`")
-	flags.IntVar(&o.rate, "rate", 200, "transactions a second at which the latency is measured")
-	flags.IntVar(&o.seconds, "seconds", 6, "for how long")
+	flags.StringVar(&o.only, "only", "", "of the contestants of catchup and latency take only those whose names match this regular `expression`")
+	flags.IntVar(&o.rate, "rate", 300, "transactions a second at which latency and fan-out are measured")
+	flags.IntVar(&o.seconds, "seconds", 6, "for how long, and how long the leader's commits are counted")
 	flags.DurationVar(&o.budget, "budget", 20*time.Minute, "no further round is begun that would end later; the first one always is")
 	flags.StringVar(&o.dir, "dir", "", "folder for servers and relay, on the disk to measure on (default: a temporary one, never in memory)")
 	flags.StringVar(&o.baton, "baton", "bin/baton", "the `program` to measure; make build makes it")
 	flags.BoolVar(&quick, "quick", false, fmt.Sprintf("one round, %d transactions, %d seconds: shows that it works, measures little", quickTransactions, quickSeconds))
-	flags.BoolVar(&write, "write", false, "write docs/benchmarks.md and docs/benchmarks.json")
+	flags.StringVar(&o.from, "from", "", "measure nothing, take the `data` of an earlier run, as docs/benchmarks.json")
+	flags.StringVar(&o.compare, "compare", "", "say what is worse than in the `data` of an earlier run; then the exit code is 3")
+	flags.BoolVar(&write, "write", false, "write docs/benchmarks.md, its charts and docs/benchmarks.json")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -171,7 +177,7 @@ func command(flags *flag.FlagSet) string {
 	var given []string
 	flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "dir", "baton":
+		case "dir", "baton", "from", "compare":
 		case "quick", "write", "every":
 			given = append(given, "-"+f.Name)
 		case "only":
@@ -194,7 +200,20 @@ func execute(ctx context.Context, args []string, out, progress io.Writer) int {
 	} else if err != nil {
 		return exitUsage
 	}
-	r, err := newBench(opts, progress).run(ctx)
+	var earlier *Report
+	if opts.compare != "" {
+		// Before the measuring, which may be about to write that very file.
+		if earlier, err = readReport(opts.compare); err != nil {
+			fmt.Fprintf(progress, "read what to compare with: %v\n", err)
+			return exitFailed
+		}
+	}
+	var r *Report
+	if opts.from != "" {
+		r, err = readReport(opts.from)
+	} else {
+		r, err = newBench(opts, progress).run(ctx)
+	}
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(progress, "\ninterrupted: servers, daemon and folders are gone")
@@ -209,7 +228,14 @@ func execute(ctx context.Context, args []string, out, progress io.Writer) int {
 			fmt.Fprintf(progress, "write the results: %v\n", err)
 			return exitFailed
 		}
-		fmt.Fprintf(progress, "\nwritten: %s/benchmarks.md and %s/benchmarks.json\n", opts.write, opts.write)
+		fmt.Fprintf(progress, "\nwritten: %s/benchmarks.md, %[1]s/benchmarks/*.svg and %[1]s/benchmarks.json\n", opts.write)
+	}
+	if earlier != nil {
+		said, worse := r.comparison(earlier)
+		fmt.Fprint(out, said)
+		if worse {
+			return exitWorse
+		}
 	}
 	return exitDone
 }

@@ -13,14 +13,18 @@ func TestTheCommandLine(t *testing.T) {
 	o, err := parse(nil, &out)
 	require.NoError(t, err)
 	require.Equal(t, options{transactions: 30000, threads: 16, rounds: 3, loads: loadNames(),
-		parts: partNames(), rate: 200, seconds: 6, budget: 20 * time.Minute,
+		parts: partNames(), rate: 300, seconds: 6, budget: 20 * time.Minute,
 		baton: "bin/baton", command: "make bench"}, o)
 
 	o, err = parse([]string{"-quick", "-seconds", "5", "-write", "-dir", "/tmp/x", "-baton", "/tmp/b", "-loads", "oltp,ddl", "-every"}, &out)
 	require.NoError(t, err)
 	require.Equal(t, options{transactions: 3000, threads: 16, rounds: 1, loads: []string{"oltp", "ddl"}, every: true,
-		parts: partNames(), rate: 200, seconds: 5, budget: 20 * time.Minute, dir: "/tmp/x",
+		parts: partNames(), rate: 300, seconds: 5, budget: 20 * time.Minute, dir: "/tmp/x",
 		baton: "/tmp/b", write: "docs", command: `make bench BENCH_FLAGS="-every -loads oltp,ddl -quick -seconds 5 -write"`}, o)
+
+	o, err = parse([]string{"-from", "a.json", "-compare", "b.json"}, &out)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a.json", "b.json", "make bench"}, []string{o.from, o.compare, o.command})
 
 	o, err = parse([]string{"-only", "defaults|^baton"}, &out)
 	require.NoError(t, err)

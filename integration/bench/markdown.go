@@ -17,6 +17,8 @@ func (r *Report) markdown() (string, error) {
 		"megabytes":    func(bytes int64) float64 { return float64(bytes) / 1e6 },
 		"table":        func(of interface{ table() *table }) string { return of.table().markdown() },
 		"behind":       r.behind,
+		"goals":        func() string { return r.goalTable().markdown() },
+		"missed":       r.missed,
 		"verdict": func(u *CatchUp) string {
 			said := u.verdict()
 			if said == "" {

@@ -19,6 +19,9 @@ func parts() []part {
 		{"ingest", (*bench).planIngest},
 		{"catchup", (*bench).planCatchUp},
 		{"latency", (*bench).planLatency},
+		{"commits", (*bench).planCommits},
+		{"fanout", (*bench).planFanOut},
+		{"memory", (*bench).planMemory},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -12,13 +13,17 @@ import (
 
 // Report is everything that was measured, as docs/benchmarks.json holds it. Durations are in seconds, sizes in bytes.
 type Report struct {
-	Time    time.Time  `json:"time"`
-	Command string     `json:"command"`
-	Machine Machine    `json:"machine"`
-	Threads int        `json:"threads"` // connections that wrote the loads
-	CatchUp []*CatchUp `json:"catch_up,omitempty"`
-	Ingest  *Ingest    `json:"ingest,omitempty"`
-	Latency *Latency   `json:"latency,omitempty"`
+	Time     time.Time  `json:"time"`
+	Command  string     `json:"command"`
+	Revision string     `json:"revision,omitempty"` // of baton
+	Machine  Machine    `json:"machine"`
+	Threads  int        `json:"threads"` // connections that wrote the loads
+	CatchUp  []*CatchUp `json:"catch_up,omitempty"`
+	Ingest   *Ingest    `json:"ingest,omitempty"`
+	Latency  *Latency   `json:"latency,omitempty"`
+	Commits  *Commits   `json:"commits,omitempty"`
+	FanOut   *FanOut    `json:"fan_out,omitempty"`
+	Memory   *Memory    `json:"memory,omitempty"`
 }
 
 // CatchUp is how the contestants caught up with one load.
@@ -43,6 +48,7 @@ type Contestant struct {
 type Run struct {
 	Round        int     `json:"round"`
 	Seconds      float64 `json:"seconds"`
+	Transactions int     `json:"transactions,omitempty"` // where they aren't the same for all
 	FollowerCPU  float64 `json:"follower_cpu_seconds,omitempty"`
 	LeaderCPU    float64 `json:"leader_cpu_seconds,omitempty"`
 	BatonCPU     float64 `json:"baton_cpu_seconds,omitempty"`
@@ -73,8 +79,9 @@ type Latency struct {
 
 // LatencySeries is that of one contestant.
 type LatencySeries struct {
-	Name string       `json:"name"`
-	Runs []LatencyRun `json:"runs"`
+	Name   string       `json:"name"`
+	Native bool         `json:"native"`
+	Runs   []LatencyRun `json:"runs"`
 }
 
 // LatencyRun is one measurement of it.
@@ -99,11 +106,15 @@ func quantilesOf(values []float64) Quantiles {
 
 // over is the spread of one figure over runs.
 func over[T any](runs []T, figure func(T) float64) spread {
+	return spreadOf(valuesOf(runs, figure))
+}
+
+func valuesOf[T any](runs []T, figure func(T) float64) []float64 {
 	var values []float64
 	for _, r := range runs {
 		values = append(values, figure(r))
 	}
-	return spreadOf(values)
+	return values
 }
 
 // seconds is the median time of the contestant; 0 if it never ran.
@@ -111,7 +122,51 @@ func (c Contestant) seconds() float64 {
 	return over(c.Runs, secondsOf).median
 }
 
-func secondsOf(r Run) float64 { return r.Seconds }
+// cpu is the median of what its follower and baton use.
+func (c Contestant) cpu() float64 { return over(c.Runs, Run.followerSide).median }
+
+func secondsOf(r Run) float64   { return r.Seconds }
+func batonPeakOf(r Run) float64 { return float64(r.BatonPeak) }
+
+// followerSide is the CPU of all that is not the leader.
+func (r Run) followerSide() float64 { return r.FollowerCPU + r.BatonCPU }
+
+// What a transaction costs, in microseconds of CPU.
+func leaderCost(r Run) float64   { return 1e6 * r.LeaderCPU / float64(r.Transactions) }
+func batonCost(r Run) float64    { return 1e6 * r.BatonCPU / float64(r.Transactions) }
+func followerCost(r Run) float64 { return 1e6 * r.FollowerCPU / float64(r.Transactions) }
+
+func rateOf(r CommitsRun) float64 { return r.Rate }
+
+// p99 is that of one contestant, from sending a transaction until it is visible; 0 if it wasn't measured.
+func (l *Latency) p99(name string) float64 {
+	for _, s := range l.Series {
+		if s.Name == name {
+			return over(s.Runs, func(r LatencyRun) float64 { return r.Whole.P99 }).median
+		}
+	}
+	return 0
+}
+
+// rate is how much the leader commits a second with one kind of follower; 0 if it wasn't measured.
+func (c *Commits) rate(name string) float64 {
+	for _, s := range c.Series {
+		if s.Name == name {
+			return over(s.Runs, rateOf).median
+		}
+	}
+	return 0
+}
+
+// of are the runs with so many followers; nil if there are none.
+func (f *FanOut) of(name string, followers int) []Run {
+	for _, s := range f.Series {
+		if s.Name == name && s.Followers == followers {
+			return s.Runs
+		}
+	}
+	return nil
+}
 
 // rate is how many transactions it applied a second; 0 if it never ran.
 func (u *CatchUp) rate(c Contestant) float64 {
@@ -142,7 +197,7 @@ func (u *CatchUp) best(native bool) *Contestant {
 	return best
 }
 
-// write puts the report and its data into a folder.
+// write puts the page, its charts and the data into a folder.
 func (r *Report) write(folder string) error {
 	var data bytes.Buffer
 	encoder := json.NewEncoder(&data)
@@ -155,8 +210,17 @@ func (r *Report) write(folder string) error {
 	if err != nil {
 		return fmt.Errorf("render the report: %w", err)
 	}
-	if err := renameio.WriteFile(filepath.Join(folder, "benchmarks.json"), data.Bytes(), 0o644); err != nil {
+	files := map[string]string{"benchmarks.json": data.String(), "benchmarks.md": text}
+	for name, c := range r.charts() {
+		files[filepath.Join("benchmarks", name+".svg")] = c.svg()
+	}
+	if err := os.MkdirAll(filepath.Join(folder, "benchmarks"), 0o755); err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(folder, "benchmarks.md"), []byte(text), 0o644)
+	for name, content := range files {
+		if err := renameio.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

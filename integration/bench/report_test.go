@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -47,8 +48,18 @@ func example() *Report {
 		}
 		return all
 	}
+	commits := func(rate float64, baton bool) []CommitsRun {
+		r := CommitsRun{Run: Run{Round: 1, Seconds: 6, Transactions: int(6 * rate), LeaderCPU: 3, FollowerCPU: 3}, Rate: rate, P99: 8 / rate, Behind: 0.25}
+		if baton {
+			r.BatonCPU, r.BatonPeak = 1.2, 90<<20
+		}
+		return []CommitsRun{r}
+	}
+	fanOut := func(followers int, baton float64) []Run {
+		return []Run{{Round: 1, Seconds: 6, Transactions: 2000, LeaderCPU: 2, FollowerCPU: float64(followers), BatonCPU: baton, BatonPeak: int64(baton * 100 * (1 << 20))}}
+	}
 	return &Report{
-		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "make bench", Threads: 16,
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "make bench", Threads: 16, Revision: "0123456789ab",
 		Machine: Machine{CPU: "Swift 3000", Cores: 2, MemoryBytes: 16 << 30, Kernel: "Linux 6.1.0", Filesystem: "ext4", FsyncSeconds: 0.0004,
 			FsyncP99: 0.0021, BusyBefore: 0.1, Go: "1.26.0", MySQL: "9.7.4", Sysbench: "1.0.20", BufferPool: "256M", RedoLog: "512M",
 			SyncBinlog: 1, FlushAtCommit: 1},
@@ -61,7 +72,13 @@ func example() *Report {
 				{Name: "baton, never ran", Settings: "x"},
 			}}},
 		Ingest:  &Ingest{BinlogBytes: 130e6, Baton: []Run{{Round: 1, Seconds: 1.3, BatonCPU: 0.5, BatonPeak: 40 << 20}}, Mysqlbinlog: []Run{{Round: 1, Seconds: 0.65, ToolCPU: 0.25}}},
-		Latency: &Latency{Rate: 200, Seconds: 10, Writers: 4, Series: []LatencySeries{{Name: nativeDefault, Runs: latency(1)}, {Name: batonRelaxed, Runs: latency(0.5)}}},
+		Latency: &Latency{Rate: 200, Seconds: 10, Writers: 4, Series: []LatencySeries{{Name: nativeDefault, Native: true, Runs: latency(1)}, {Name: batonRelaxed, Runs: latency(0.5)}}},
+		Commits: &Commits{Threads: 16, Seconds: 6, Series: []CommitsSeries{
+			{Name: nativeSemiSync, Settings: "semi-sync", Native: true, Runs: commits(1000, false)}, {Name: batonStrict, Settings: "durability: {mode: strict}", Runs: commits(1500, true)}}},
+		FanOut: &FanOut{Rate: 300, Seconds: 6, Series: []FanOutSeries{
+			{Name: nativeDefault, Native: true, Followers: 1, Runs: fanOut(1, 0)}, {Name: batonRelaxed, Followers: 1, Runs: fanOut(1, 0.5)},
+			{Name: batonRelaxed, Followers: 5, Runs: fanOut(5, 0.9)}}},
+		Memory: &Memory{Followers: 5, Transactions: 3000, BinlogBytes: 250e6, Runs: []Run{{Round: 1, Seconds: 20, BatonCPU: 5, BatonPeak: 200 << 20}}},
 	}
 }
 
@@ -75,10 +92,13 @@ func TestTheReportAsAPage(t *testing.T) {
 
 func TestAReportOfOnePartHasNoTraceOfTheOthers(t *testing.T) {
 	r := example()
-	r.CatchUp, r.Ingest = nil, nil
+	r.CatchUp, r.Ingest, r.Commits, r.FanOut, r.Memory = nil, nil, nil, nil, nil
 	text, err := r.markdown()
 	require.NoError(t, err)
 	require.Contains(t, text, "## At the head")
+	for _, other := range []string{"## What the leader commits", "## More followers", "## Memory", "benchmarks/cpu.svg"} {
+		require.NotContains(t, text, other)
+	}
 	require.NotContains(t, text, "## Catching up")
 	require.NotContains(t, text, "## Taking the binlog")
 	require.NotContains(t, text, "<no value>")
@@ -118,7 +138,7 @@ func TestWhatBatonDoesWorseIsNamed(t *testing.T) {
 		"Taking the binlog, baton takes 2.00 times as long as mysqlbinlog.",
 	}, r.behind())
 	r.CatchUp, r.Ingest = nil, nil
-	r.Latency.Series[0], r.Latency.Series[1] = LatencySeries{nativeDefault, r.Latency.Series[1].Runs}, LatencySeries{batonRelaxed, r.Latency.Series[0].Runs}
+	r.Latency.Series[0], r.Latency.Series[1] = LatencySeries{nativeDefault, true, r.Latency.Series[1].Runs}, LatencySeries{batonRelaxed, false, r.Latency.Series[0].Runs}
 	require.Equal(t, []string{
 		"At the head, the median from sending a transaction until it is visible is 2.00 times the native replica's.",
 		"At the head, the 99th percentile from sending a transaction until it is visible is 2.00 times the native replica's.",
@@ -135,6 +155,36 @@ func TestTheResultsAreWrittenAsPageAndData(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, &read))
 	require.Equal(t, *example(), read)
 	require.FileExists(t, filepath.Join(dir, "benchmarks.md"))
+	page, err := os.ReadFile(filepath.Join(dir, "benchmarks.md"))
+	require.NoError(t, err)
+	shown := regexp.MustCompile(`\]\((benchmarks/[^)]+)\)`).FindAllSubmatch(page, -1)
+	require.Len(t, shown, len(example().charts()), "every chart is shown")
+	for _, file := range shown {
+		require.FileExists(t, filepath.Join(dir, string(file[1])))
+	}
+}
+
+// The page in the manual is what its data say: whoever changes the words renders it again, with -from and -write.
+func TestThePageInTheManualIsThatOfItsData(t *testing.T) {
+	docs := filepath.Join("..", "..", "docs")
+	r, err := readReport(filepath.Join(docs, "benchmarks.json"))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, r.write(dir))
+	files := []string{"benchmarks.md", "benchmarks.json"}
+	for name := range r.charts() {
+		files = append(files, filepath.Join("benchmarks", name+".svg"))
+	}
+	for _, file := range files {
+		want, err := os.ReadFile(filepath.Join(dir, file))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(docs, file))
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(got), "run: bin/bench -from docs/benchmarks.json -write")
+	}
+	there, err := os.ReadDir(filepath.Join(docs, "benchmarks"))
+	require.NoError(t, err)
+	require.Len(t, there, len(r.charts()), "no chart is left over")
 }
 
 func TestLatencyIsSplitAtTheLeadersAnswer(t *testing.T) {

@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// table is a heading and rows; the first column is text, the others are figures.
+// table is a heading and rows; the first column is text, the others are figures unless words is set.
 type table struct {
 	title string
 	head  []string
 	rows  [][]string
+	words bool
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
@@ -45,7 +46,11 @@ func (t *table) markdown() string {
 	var b strings.Builder
 	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
 	line(t.head)
-	b.WriteString("|---|" + strings.Repeat("---:|", len(t.head)-1) + "\n")
+	column := "---:|"
+	if t.words {
+		column = "---|"
+	}
+	b.WriteString("|---|" + strings.Repeat(column, len(t.head)-1) + "\n")
 	for _, row := range t.rows {
 		line(row)
 	}
@@ -56,7 +61,7 @@ func (t *table) markdown() string {
 func (u *CatchUp) table() *table {
 	t := &table{
 		title: fmt.Sprintf("Catching up with %d transactions (%s; %.0f MB of binlog)", u.Transactions, u.About, float64(u.BinlogBytes)/1e6),
-		head:  []string{"follower", "seconds", "min–max", "transactions/s", "× native default", "× best native", "mysqld CPU s", "baton CPU s", "baton peak MiB"},
+		head:  []string{"follower", "seconds", "min–max", "transactions/s", "× native default", "× best native", "follower CPU s", "baton CPU s", "leader CPU s", "baton peak MiB"},
 	}
 	ratio := func(c Contestant, to *Contestant) string {
 		if to == nil {
@@ -72,11 +77,12 @@ func (u *CatchUp) table() *table {
 		cpu, peak := "–", "–"
 		if !c.Native {
 			cpu = fmt.Sprintf("%.1f", over(c.Runs, func(r Run) float64 { return r.BatonCPU }).median)
-			peak = mebibytes(over(c.Runs, func(r Run) float64 { return float64(r.BatonPeak) }).max)
+			peak = mebibytes(over(c.Runs, batonPeakOf).max)
 		}
 		t.add(c.Name, fmt.Sprintf("%.1f", time.median), fmt.Sprintf("%.1f–%.1f", time.min, time.max), fmt.Sprintf("%.0f", u.rate(c)),
 			ratio(c, u.defaults()), ratio(c, u.best(true)),
-			fmt.Sprintf("%.1f", over(c.Runs, func(r Run) float64 { return r.FollowerCPU }).median), cpu, peak)
+			fmt.Sprintf("%.1f", over(c.Runs, func(r Run) float64 { return r.FollowerCPU }).median), cpu,
+			fmt.Sprintf("%.1f", over(c.Runs, func(r Run) float64 { return r.LeaderCPU }).median), peak)
 	}
 	return t
 }
@@ -96,7 +102,7 @@ func (in *Ingest) table() *table {
 		time := over(runs, secondsOf)
 		peak := "–"
 		if runs[0].BatonPeak > 0 {
-			peak = mebibytes(over(runs, func(r Run) float64 { return float64(r.BatonPeak) }).max)
+			peak = mebibytes(over(runs, batonPeakOf).max)
 		}
 		t.add(name, fmt.Sprintf("%.2f", time.median), fmt.Sprintf("%.2f–%.2f", time.min, time.max),
 			fmt.Sprintf("%.0f", float64(in.BinlogBytes)/1e6/time.median),
@@ -129,6 +135,86 @@ func (l *Latency) table() *table {
 	return t
 }
 
+// table is what the leader commits.
+func (c *Commits) table() *table {
+	t := &table{
+		title: fmt.Sprintf("What the leader commits in %d s, from %d connections that run sysbench oltp_write_only", c.Seconds, c.Threads),
+		head: []string{"followed by", "transactions/s", "min–max", "× native semi-sync", "p99 ms", "follower done after s", "leader CPU µs a transaction",
+			"follower", "baton"},
+	}
+	beside := c.rate(nativeSemiSync)
+	for _, s := range c.Series {
+		if len(s.Runs) == 0 {
+			continue
+		}
+		rate, ratio, baton := over(s.Runs, rateOf), "–", "–"
+		if beside > 0 {
+			ratio = fmt.Sprintf("%.2f", rate.median/beside)
+		}
+		cost := func(of func(Run) float64) string {
+			return fmt.Sprintf("%.0f", over(s.Runs, func(r CommitsRun) float64 { return of(r.Run) }).median)
+		}
+		if !s.Native {
+			baton = cost(batonCost)
+		}
+		t.add(s.Name, fmt.Sprintf("%.0f", rate.median), fmt.Sprintf("%.0f–%.0f", rate.min, rate.max), ratio,
+			fmt.Sprintf("%.1f", 1e3*over(s.Runs, func(r CommitsRun) float64 { return r.P99 }).median),
+			fmt.Sprintf("%.2f", over(s.Runs, func(r CommitsRun) float64 { return r.Behind }).median),
+			cost(leaderCost), cost(followerCost), baton)
+	}
+	return t
+}
+
+// table is what more followers cost.
+func (f *FanOut) table() *table {
+	t := &table{
+		title: fmt.Sprintf("More followers, at %d transactions/s: microseconds of CPU a transaction", f.Rate),
+		head:  []string{"replication", "leader", "min–max", "baton", "min–max", "all followers", "baton peak MiB"},
+	}
+	for _, s := range f.Series {
+		if len(s.Runs) == 0 {
+			continue
+		}
+		leader, baton, spread, peak := over(s.Runs, leaderCost), "–", "–", "–"
+		if !s.Native {
+			cost := over(s.Runs, batonCost)
+			baton, spread = fmt.Sprintf("%.0f", cost.median), fmt.Sprintf("%.0f–%.0f", cost.min, cost.max)
+			peak = mebibytes(over(s.Runs, batonPeakOf).max)
+		}
+		t.add(s.label(), fmt.Sprintf("%.0f", leader.median), fmt.Sprintf("%.0f–%.0f", leader.min, leader.max), baton, spread,
+			fmt.Sprintf("%.0f", over(s.Runs, followerCost).median), peak)
+	}
+	return t
+}
+
+// table is the memory.
+func (m *Memory) table() *table {
+	t := &table{
+		title: fmt.Sprintf("Memory with %d followers, one of which lacks %d transactions (%.0f MB of binlog)", m.Followers, m.Transactions, float64(m.BinlogBytes)/1e6),
+		head:  []string{"", "baton peak MiB", "baton CPU s", "seconds until the one had caught up"},
+	}
+	for _, r := range m.Runs {
+		t.add("baton, defaults", mebibytes(float64(r.BatonPeak)), fmt.Sprintf("%.1f", r.BatonCPU), fmt.Sprintf("%.1f", r.Seconds))
+	}
+	return t
+}
+
+// goalTable is how far the goals are reached.
+func (r *Report) goalTable() *table {
+	t := &table{title: "Goals", head: []string{"", "goal", "measured", ""}, words: true}
+	for _, g := range r.goals() {
+		switch {
+		case g.Measured == "":
+			t.add(g.Name, g.What, "not in this run", "–")
+		case g.Reached:
+			t.add(g.Name, g.What, g.Measured, g.verdict())
+		default:
+			t.add(g.Name, g.What, g.Measured, "**"+g.verdict()+"**")
+		}
+	}
+	return t
+}
+
 // tables are all that there are.
 func (r *Report) tables() []*table {
 	var all []*table
@@ -140,6 +226,15 @@ func (r *Report) tables() []*table {
 	}
 	if r.Latency != nil {
 		all = append(all, r.Latency.table())
+	}
+	if r.Commits != nil {
+		all = append(all, r.Commits.table())
+	}
+	if r.FanOut != nil {
+		all = append(all, r.FanOut.table())
+	}
+	if r.Memory != nil {
+		all = append(all, r.Memory.table())
 	}
 	return all
 }
@@ -159,6 +254,12 @@ func (r *Report) terminal() string {
 	for _, said := range r.behind() {
 		fmt.Fprintf(&b, "%s\n", said)
 	}
+	b.WriteString("\n")
+	for _, g := range r.goals() {
+		if g.Measured != "" {
+			fmt.Fprintf(&b, "%s: %s\n  %s: %s\n", g.Name, strings.ReplaceAll(g.What, "`", ""), g.Measured, g.verdict())
+		}
+	}
 	return b.String()
 }
 
@@ -166,84 +267,4 @@ func (r *Report) terminal() string {
 func (m Machine) line() string {
 	return fmt.Sprintf("%d cores (%s), %.0f GiB of memory, %s with a median fsync of %.2f ms (p99 %.2f), %s, MySQL %s, Go %s, sysbench %s",
 		m.Cores, m.CPU, float64(m.MemoryBytes)/(1<<30), m.Filesystem, 1e3*m.FsyncSeconds, 1e3*m.FsyncP99, m.Kernel, m.MySQL, m.Go, m.Sysbench)
-}
-
-// verdict says in words how baton did beside the native replicas; empty where one side wasn't measured.
-func (u *CatchUp) verdict() string {
-	baton, native := u.best(false), u.best(true)
-	if baton == nil || native == nil {
-		return ""
-	}
-	d := u.defaults()
-	said := fmt.Sprintf("the fastest way with baton (%s) %s the best-tuned native replica (%s)", baton.Name,
-		compared(native.seconds(), baton.seconds()), native.Name)
-	if d == native {
-		said += ", which is the one with defaults"
-	} else if d != nil {
-		said += fmt.Sprintf(" and %s the one with defaults", compared(d.seconds(), baton.seconds()))
-	}
-	// CPU of baton and of the server that it applies to, beside the server that does both.
-	cpu := func(c *Contestant) float64 {
-		return over(c.Runs, func(r Run) float64 { return r.FollowerCPU + r.BatonCPU }).median
-	}
-	if cpu(native) > 0 {
-		said += fmt.Sprintf("; with its follower it uses %.2f times the CPU of the former", cpu(baton)/cpu(native))
-		if d != nil && d != native && cpu(d) > 0 {
-			said += fmt.Sprintf(" and %.2f times that of the latter", cpu(baton)/cpu(d))
-		}
-	}
-	return said
-}
-
-// behind names what baton did worse than the native replica with defaults, a sentence each.
-func (r *Report) behind() []string {
-	var said []string
-	for _, u := range r.CatchUp {
-		d := u.defaults()
-		for _, c := range u.Contestants {
-			if d != nil && !c.Native && len(c.Runs) > 0 && c.seconds() > noise*d.seconds() {
-				said = append(said, fmt.Sprintf("Catching up with %s, %q takes %.2f times as long as the native replica with defaults.", u.Load, c.Name, c.seconds()/d.seconds()))
-			}
-		}
-	}
-	if in := r.Ingest; in != nil {
-		baton, tool := over(in.Baton, secondsOf).median, over(in.Mysqlbinlog, secondsOf).median
-		if tool > 0 && baton > noise*tool {
-			said = append(said, fmt.Sprintf("Taking the binlog, baton takes %.2f times as long as mysqlbinlog.", baton/tool))
-		}
-	}
-	if r.Latency == nil {
-		return said
-	}
-	of := map[string][]LatencyRun{}
-	for _, s := range r.Latency.Series {
-		of[s.Name] = s.Runs
-	}
-	for _, q := range []struct {
-		name   string
-		figure func(LatencyRun) float64
-	}{
-		{"median", func(r LatencyRun) float64 { return r.Whole.P50 }}, {"99th percentile", func(r LatencyRun) float64 { return r.Whole.P99 }},
-	} {
-		baton, native := over(of[batonRelaxed], q.figure).median, over(of[nativeDefault], q.figure).median
-		if native > 0 && baton > noise*native {
-			said = append(said, fmt.Sprintf("At the head, the %s from sending a transaction until it is visible is %.2f times the native replica's.", q.name, baton/native))
-		}
-	}
-	return said
-}
-
-// noise is the ratio up to which two figures are as good as equal.
-const noise = 1.03
-
-// compared says how our time relates to theirs.
-func compared(theirs, ours float64) string {
-	switch {
-	case theirs > ours*noise:
-		return fmt.Sprintf("is %.2f times as fast as", theirs/ours)
-	case ours > theirs*noise:
-		return fmt.Sprintf("takes %.2f times as long as", ours/theirs)
-	default:
-		return "is as fast as"
-	}
 }

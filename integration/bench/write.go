@@ -37,15 +37,15 @@ func createTables(ctx context.Context, s *mysqltest.Server) error {
 		"CREATE DATABASE loads",
 		"CREATE TABLE loads.hot (id INT PRIMARY KEY, hits INT NOT NULL, text CHAR(60) NOT NULL)",
 		"CREATE TABLE loads.wide (" + strings.Join(wide, ", ") + ")",
-		"CREATE TABLE loads.large (id BIGINT AUTO_INCREMENT PRIMARY KEY, part INT, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k), KEY (part))",
+		"CREATE TABLE loads.large (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k))",
 		"CREATE TABLE loads.bulk (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c VARCHAR(120) NOT NULL, KEY (k))",
 		"CREATE TABLE loads.changing (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL)",
 	}
 	for i := range hotRows {
 		statements = append(statements, fmt.Sprintf("INSERT INTO loads.hot VALUES (%d, 0, 'what a counter is called')", i))
 	}
-	for i := range largeParts {
-		statements = append(statements, insertLarge(fmt.Sprint(i)))
+	for range largeParts {
+		statements = append(statements, insertLarge())
 	}
 	for i := range wideRows {
 		statements = append(statements, insertWide(i))
@@ -91,20 +91,22 @@ func insertWide(i int) string {
 		strings.Join(columns, ", "), strings.Join(values, ", "), i%10000)
 }
 
-// writeLarge inserts and updates by turns.
+// writeLarge inserts and updates by turns. Updated are rows that are there before: without gaps between their keys, and
+// away from the end, where the others insert.
 func writeLarge(i int) string {
 	if i%2 == 0 {
-		return insertLarge("NULL")
+		return insertLarge()
 	}
-	return fmt.Sprintf("UPDATE loads.large SET k = k + 1 WHERE part = %d", i/2%largeParts)
+	first := i/2%largeParts*largeRows + 1
+	return fmt.Sprintf("UPDATE loads.large SET k = k + 1 WHERE id BETWEEN %d AND %d", first, first+largeRows-1)
 }
 
-func insertLarge(part string) string {
+func insertLarge() string {
 	var rows []string
 	for i := range largeRows {
-		rows = append(rows, fmt.Sprintf("(%s, %d, '%s')", part, i*7919%100003, strings.Repeat(fmt.Sprintf("%03d-", i), 30)))
+		rows = append(rows, fmt.Sprintf("(%d, '%s')", i*7919%100003, strings.Repeat(fmt.Sprintf("%03d-", i), 30)))
 	}
-	return "INSERT INTO loads.large (part, k, c) VALUES " + strings.Join(rows, ",")
+	return "INSERT INTO loads.large (k, c) VALUES " + strings.Join(rows, ",")
 }
 
 func small(i int) string { return fmt.Sprintf("loads.small%d", i%manyTables) }
