@@ -48,7 +48,7 @@ test: cgo programs lint ## check format, vet, staticcheck and run all tests with
 	$(GO) test -race -count=1 -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
 
 .PHONY: bench
-bench: build ## measure catch-up beside native replication
+bench: build ## measure baton beside native replication: catch-up, latency, commits, fan-out, memory (some 20 minutes)
 	@integration/mysqltest/find-mysqld --with sysbench >/dev/null
 	@$(GO) build -o bin/bench ./integration/bench
 	@bin/bench $(BENCH_FLAGS)

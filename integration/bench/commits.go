@@ -52,32 +52,37 @@ const (
 	batonStrict    = "baton, strict"
 )
 
-func guards() []guard {
+func (g guard) String() string { return g.name }
+
+// guards lists those whose names match a regular expression.
+func guards(only string) []guard {
 	baton := withBaton(batonRelaxed, "relaxed", "off", true)
 	mode := func(mode string) map[string]any {
 		return map[string]any{"durability": map[string]any{"mode": mode}}
 	}
-	return []guard{
+	return chosen([]guard{
 		{name: "native, asynchronous", settings: "commits wait for nothing"},
 		{name: nativeSemiSync, settings: "semi-sync, AFTER_SYNC; the replica acknowledges what it has written to its relay log, fsynced or not", waits: true},
 		{name: "native, semi-sync, fsynced", settings: "and sync_relay_log=1", follower: []mysqltest.Option{mysqltest.Setting("sync_relay_log", "1")}, waits: true},
 		{name: "baton, async", settings: "durability: {mode: async}", with: baton, baton: mode("async")},
 		{name: batonStrict, settings: "durability: {mode: strict}; acknowledged is what is fsynced in the relay", with: baton, baton: mode("strict"), waits: true},
-	}
+	}, only)
 }
 
 func (b *bench) planCommits() {
 	st := &stage{rounds: b.opts.rounds, before: fillGuess, guess: time.Duration(b.opts.seconds)*time.Second + overhead + 4*time.Second}
-	for _, g := range guards() {
+	for _, g := range guards(b.opts.only) {
 		st.names = append(st.names, "commits "+g.name)
 	}
-	b.add(st, b.commits)
+	if len(st.names) > 0 {
+		b.add(st, b.commits)
+	}
 }
 
 // commits measures what the leader commits, round by round.
 func (b *bench) commits(ctx context.Context, st *stage) error {
 	result := &Commits{Threads: b.opts.threads, Seconds: b.opts.seconds}
-	all := guards()
+	all := guards(b.opts.only)
 	for _, g := range all {
 		result.Series = append(result.Series, CommitsSeries{Name: g.name, Settings: g.settings, Native: g.with.native()})
 	}

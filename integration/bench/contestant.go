@@ -30,7 +30,7 @@ const (
 	batonBatches  = "baton, batches"
 )
 
-// contestants lists those whose names match a regular expression, as all do the empty one.
+// contestants lists those whose names match a regular expression.
 func contestants(only string) []contestant {
 	set := mysqltest.Setting
 	workers := set("replica_parallel_workers", "16")
@@ -46,11 +46,18 @@ func contestants(only string) []contestant {
 		withBaton(batonBatches, "relaxed", "auto", true),
 		withBaton("baton, always batches", "relaxed", "always", false),
 	}
+	return chosen(all, only)
+}
+
+func (c contestant) String() string { return c.name }
+
+// chosen are those whose names match a regular expression, as all do the empty one.
+func chosen[T fmt.Stringer](all []T, only string) []T {
 	names, err := regexp.Compile(only)
 	if err != nil {
 		return nil // the command line was checked
 	}
-	return slices.DeleteFunc(all, func(c contestant) bool { return !names.MatchString(c.name) })
+	return slices.DeleteFunc(all, func(each T) bool { return !names.MatchString(each.String()) })
 }
 
 // withBaton is a contestant with baton. In mode auto it takes batches however little the follower lacks, so that what

@@ -35,24 +35,27 @@ type fan struct {
 	followers int
 }
 
-func fans() []fan {
+// fans lists those whose names match a regular expression.
+func fans(only string) []fan {
 	native, baton := contestant{name: nativeDefault}, withBaton(batonRelaxed, "relaxed", "off", true)
-	return []fan{{native, 1}, {native, manyFollowers}, {baton, 1}, {baton, manyFollowers}}
+	return chosen([]fan{{native, 1}, {native, manyFollowers}, {baton, 1}, {baton, manyFollowers}}, only)
 }
 
 func (b *bench) planFanOut() {
 	st := &stage{rounds: b.opts.rounds, before: fillGuess + overhead, guess: time.Duration(b.opts.seconds)*time.Second + 4*time.Second}
-	for _, f := range fans() {
+	for _, f := range fans(b.opts.only) {
 		st.names = append(st.names, fmt.Sprintf("fan-out to %d, %s", f.followers, f.name))
 	}
-	b.add(st, b.fanOuts)
+	if len(st.names) > 0 {
+		b.add(st, b.fanOuts)
+	}
 }
 
 // fanOuts measures one follower beside several, round by round, on servers that stay: those that a run leaves out it
 // doesn't touch, and the next one that has them lets them catch up before it measures.
 func (b *bench) fanOuts(ctx context.Context, st *stage) error {
 	result := &FanOut{Rate: b.opts.rate, Seconds: b.opts.seconds}
-	all := fans()
+	all := fans(b.opts.only)
 	for _, f := range all {
 		result.Series = append(result.Series, FanOutSeries{Name: f.name, Native: f.native(), Followers: f.followers})
 	}

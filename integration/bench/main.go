@@ -85,7 +85,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&loads, "loads", strings.Join(loadNames(), ","), "what to catch up with, separated by commas")
 	flags.BoolVar(&o.every, "every", false, "take every contestant with every load; without it, the loads after the first one only have the main ones")
 	flags.StringVar(&parts, "parts", strings.Join(partNames(), ","), "what to measure, separated by commas")
-	flags.StringVar(&o.only, "only", "", "of the contestants of catchup and latency take only those whose names match this regular `expression`")
+	flags.StringVar(&o.only, "only", "", "take only contestants whose names match this regular `expression`")
 	flags.IntVar(&o.rate, "rate", 300, "transactions a second at which latency and fan-out are measured")
 	flags.IntVar(&o.seconds, "seconds", 6, "for how long, and how long the leader's commits are counted")
 	flags.DurationVar(&o.budget, "budget", 20*time.Minute, "no further round is begun that would end later; the first one always is")
@@ -166,7 +166,7 @@ func (o options) check(args []string) error {
 		return fmt.Errorf("bench takes flags only, not %q", args[0])
 	case o.budget <= 0:
 		return fmt.Errorf("-budget is more than 0, not %s", o.budget)
-	case len(contestants(o.only)) == 0:
+	case len(contestants(o.only))+len(guards(o.only)) == 0:
 		return fmt.Errorf("no contestant's name matches -only %q", o.only)
 	}
 	return nil
