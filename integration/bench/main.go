@@ -79,7 +79,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	var loads, parts string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.IntVar(&o.transactions, "transactions", 30000, "how many of the first load a follower lacks when it begins to catch up; of the others fewer")
+	flags.IntVar(&o.transactions, "transactions", 24000, "how many of the first load a follower lacks when it begins to catch up; of the others fewer")
 	flags.IntVar(&o.threads, "threads", 16, "connections that write them to the leader")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured, as far as -budget allows")
 	flags.StringVar(&loads, "loads", strings.Join(loadNames(), ","), "what to catch up with, separated by commas")

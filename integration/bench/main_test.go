@@ -12,7 +12,7 @@ func TestTheCommandLine(t *testing.T) {
 	var out strings.Builder
 	o, err := parse(nil, &out)
 	require.NoError(t, err)
-	require.Equal(t, options{transactions: 30000, threads: 16, rounds: 3, loads: loadNames(),
+	require.Equal(t, options{transactions: 24000, threads: 16, rounds: 3, loads: loadNames(),
 		parts: partNames(), rate: 300, seconds: 6, budget: 20 * time.Minute,
 		baton: "bin/baton", command: "make bench"}, o)
 
@@ -65,4 +65,14 @@ func TestContestantsAreToldApart(t *testing.T) {
 		require.True(t, seen[name], name)
 	}
 	require.Len(t, contestants("^baton"), 4)
+}
+
+// Goals are about contestants by name.
+func TestGoalsAreAboutContestantsThatThereAre(t *testing.T) {
+	require.Len(t, guards("^"+nativeSemiSync+"$"), 1)
+	require.Len(t, guards("^"+batonStrict+"$"), 1)
+	require.Len(t, fans("^"+batonRelaxed+"$"), 2)
+	for _, c := range contestants(nativeDefault + "|" + batonRelaxed) {
+		require.True(t, c.always && c.head, c.name)
+	}
 }

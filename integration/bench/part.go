@@ -62,7 +62,7 @@ func (b *bench) measure(ctx context.Context) error {
 
 // Guesses for what hasn't been done yet.
 const (
-	overhead   = 5 * time.Second // to copy and start servers, and to compare data
+	overhead   = 3 * time.Second // to copy and start servers, and to compare data
 	fillGuess  = 12 * time.Second
 	writeGuess = 6 * time.Second
 )
