@@ -31,11 +31,37 @@ LDFLAGS = -X main.version=$(VERSION) -X main.revision=$(REVISION) -X main.buildT
 # Names every target that has a description behind two number signs.
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/baton
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/baton ./cmd/baton
+
+# The version in the form that both package systems take and sort rightly.
+PACKAGE_VERSION ?= $(if $(VERSION),$(subst -,+,$(VERSION:v%=%)),0.0.0~git$(subst -,,$(firstword $(subst T, ,$(BUILD_TIME)))).$(subst -,.,$(REVISION)))
+PACKAGE_ARCHS ?= amd64 arm64
+# What Debian and Red Hat packages hold, without anything of this machine: the same commit makes the same bytes.
+NFPM = $(GO) tool -modfile=deploy/package/go.mod nfpm
+# The time of the commit, in seconds, is that of all files.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+
+.PHONY: package
+package: build ## make dist/*.deb and dist/*.rpm, for amd64 and arm64 (PACKAGE_ARCHS, PACKAGE_VERSION)
+	@rm -rf dist && mkdir -p dist/files/completions
+	@bin/baton man dist/files/man && gzip -9n dist/files/man/*.1
+	@for shell in bash zsh fish; do bin/baton completion $$shell >dist/files/completions/baton.$$shell; done
+	@sed 's|/usr/local/bin/baton|/usr/bin/baton|' deploy/systemd/baton@.service >dist/files/baton@.service
+	@for arch in $(PACKAGE_ARCHS); do \
+		echo "building for $$arch"; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w $(LDFLAGS)' -o dist/files/$$arch/baton ./cmd/baton; \
+		for packager in deb rpm; do \
+			ARCH=$$arch PACKAGE_VERSION='$(PACKAGE_VERSION)' $(NFPM) package --config deploy/package/nfpm.yaml --packager $$packager --target dist/; \
+		done; \
+	done
+
+.PHONY: package-test
+package-test: package ## install, run, upgrade and remove the packages below a folder; make them twice and compare
+	cd deploy/package && $(GO) test -count=1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...
 
 .PHONY: demo
 demo: build ## show baton replicate a shop from a leader to two followers, on servers of its own

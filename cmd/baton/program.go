@@ -112,7 +112,7 @@ func (p *program) root() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		p.runVerb(), p.checkVerb(), p.statusVerb(), p.pauseVerb(), p.resumeVerb(), p.skipVerb(),
-		p.switchoverVerb(), p.failoverVerb(), p.rejoinVerb(), p.relayVerb(), p.eventsVerb(), p.versionVerb(),
+		p.switchoverVerb(), p.failoverVerb(), p.rejoinVerb(), p.relayVerb(), p.eventsVerb(), p.versionVerb(), p.manVerb(),
 	)
 	// cobra's own, but with complaints that are usage errors.
 	root.InitDefaultCompletionCmd()

@@ -306,3 +306,16 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 		require.Empty(t, b.err.String(), line)
 	}
 }
+
+func TestManualPagesOfAllVerbsAreWritten(t *testing.T) {
+	dir := t.TempDir()
+	b := newBench(t)
+	require.Equal(t, exitDone, b.do(t, "man", dir))
+	for _, verb := range []string{"baton", "baton-run", "baton-switchover", "baton-relay-dump"} {
+		text, err := os.ReadFile(filepath.Join(dir, verb+".1"))
+		require.NoError(t, err)
+		require.Contains(t, string(text), ".SH NAME")
+		require.NotContains(t, string(text), "Auto generated", "a date of today would make other bytes each day")
+	}
+	require.Equal(t, exitUsage, b.do(t, "man"))
+}
