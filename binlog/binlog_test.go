@@ -151,37 +151,6 @@ func TestGrouperRefusesWhatNoLeaderWithGTIDsWrites(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, reading them ends with a value or an error.
-func FuzzReaders(f *testing.F) {
-	f.Add([]byte(formatEvent("9.7.4", 1, 1)))
-	f.Add([]byte(query("XA START X'61'")))
-	for _, t := range []binlog.EventType{replication.GTID_EVENT, replication.GTID_TAGGED_LOG_EVENT, replication.TABLE_MAP_EVENT,
-		replication.TRANSACTION_PAYLOAD_EVENT, replication.WRITE_ROWS_EVENTv2} {
-		f.Add([]byte(plain(t)))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		e, err := binlog.CheckEvent(raw)
-		if err != nil {
-			return
-		}
-		for _, format := range []binlog.Format{{}, withChecksum} {
-			_ = e.VerifyChecksum(format)
-			_, _ = binlog.ParseFormat(e)
-			_, _ = binlog.ParseQuery(e, format)
-			_, _ = binlog.ParseGTID(e, format)
-			_, _, _ = binlog.TableName(e)
-			_, _ = binlog.RowsFlags(e)
-			var g binlog.Grouper
-			_, _ = g.Next(e, format)
-			for _, err := range binlog.Unwrap(e, format) {
-				if err != nil {
-					break
-				}
-			}
-		}
-	})
-}
-
 func TestStatementsAreShownWithoutSecrets(t *testing.T) {
 	for statement, want := range map[string]string{
 		"CREATE USER 'u'@'%' IDENTIFIED WITH 'caching_sha2_password' AS '$A$005$hash'": "CREATE USER 'u'@'%' IDENTIFIED [hidden]",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/klauspost/compress/zstd"
@@ -15,8 +16,9 @@ import (
 // Fields of a Transaction_payload_event: each a type and a length, both
 // length-encoded integers, and a value; an end mark stands before the payload.
 const (
-	payloadEnd              = 0
-	payloadCompressionField = 2
+	payloadEnd               = 0
+	payloadCompressionField  = 2
+	payloadUncompressedField = 3
 
 	payloadZstd         = 0
 	payloadUncompressed = 255
@@ -25,6 +27,10 @@ const (
 // maxEventSize bounds the size in bytes of an event in a payload: MySQL's own
 // limit of max_allowed_packet, 1 GiB, and room for the rest of the event.
 const maxEventSize = 1<<30 + 1<<20
+
+// maxWindow bounds the memory in bytes that unpacking takes besides the event:
+// the window of zstd's highest level, 22.
+const maxWindow = 1 << 27
 
 // Unwrap yields the events inside a Transaction_payload_event (a compressed
 // transaction) written in format f, one at a time. They carry no checksums: the
@@ -44,6 +50,9 @@ func Unwrap(e Event, f Format) iter.Seq2[Event, error] {
 			if errors.Is(err, io.EOF) {
 				return
 			}
+			if err == nil && inner.Type() == replication.TRANSACTION_PAYLOAD_EVENT {
+				inner, err = nil, fmt.Errorf("%w: a payload in a payload", ErrMalformed)
+			}
 			if !yield(inner, err) || err != nil {
 				return
 			}
@@ -59,7 +68,7 @@ func openPayload(e Event, f Format) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	compression := uint64(payloadUncompressed)
+	compression, stated := uint64(payloadUncompressed), int64(math.MaxInt64)
 	for {
 		field, rest, ok := lengthEncoded(body)
 		if !ok {
@@ -73,10 +82,14 @@ func openPayload(e Event, f Format) (io.ReadCloser, error) {
 		if !ok || size > uint64(len(rest)) {
 			return nil, fmt.Errorf("%w: field %d of a Transaction_payload_event is cut off", ErrMalformed, field)
 		}
-		if field == payloadCompressionField {
-			if compression, _, ok = lengthEncoded(rest[:size]); !ok {
-				return nil, fmt.Errorf("%w: a Transaction_payload_event's compression can't be read", ErrMalformed)
-			}
+		value, _, ok := lengthEncoded(rest[:size])
+		switch {
+		case field == payloadCompressionField && ok:
+			compression = value
+		case field == payloadUncompressedField && ok && value < math.MaxInt64:
+			stated = int64(value)
+		case field == payloadCompressionField, field == payloadUncompressedField:
+			return nil, fmt.Errorf("%w: field %d of a Transaction_payload_event can't be read", ErrMalformed, field)
 		}
 		body = rest[size:]
 	}
@@ -84,13 +97,27 @@ func openPayload(e Event, f Format) (io.ReadCloser, error) {
 	case payloadUncompressed:
 		return io.NopCloser(bytes.NewReader(body)), nil
 	case payloadZstd:
-		d, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
+		d, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, fmt.Errorf("open compressed transaction: %w", err)
 		}
-		return d.IOReadCloser(), nil
+		return &unpacker{d.IOReadCloser(), stated}, nil
 	}
 	return nil, fmt.Errorf("%w: compression %d of a Transaction_payload_event is not known", ErrMalformed, compression)
+}
+
+// An unpacker gives no more bytes than the event says that there are.
+type unpacker struct {
+	io.ReadCloser
+	left int64
+}
+
+func (u *unpacker) Read(b []byte) (int, error) {
+	n, err := u.ReadCloser.Read(b)
+	if u.left -= int64(n); u.left < 0 {
+		return 0, fmt.Errorf("%w: a payload is larger than its event says", ErrMalformed)
+	}
+	return n, err
 }
 
 // readInner reads one event into buf. io.EOF means that there is no more.

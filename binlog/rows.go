@@ -55,19 +55,39 @@ func SetRowsFlags(e Event, flags uint16) {
 // TableName reads the schema and table from a Table_map_event, with or without
 // a checksum. The error wraps ErrMalformed.
 func TableName(e Event) (schema, table string, err error) {
+	schema, table, _, err = tableNames(e)
+	return schema, table, err
+}
+
+// TableColumns reads from a Table_map_event how many columns the table has. The
+// error wraps ErrMalformed.
+func TableColumns(e Event) (uint64, error) {
+	_, _, rest, err := tableNames(e)
+	if err != nil {
+		return 0, err
+	}
+	n, _, ok := lengthEncoded(rest)
+	if !ok {
+		return 0, fmt.Errorf("%w: the columns in a Table_map_event are cut off", ErrMalformed)
+	}
+	return n, nil
+}
+
+// tableNames reads the names in a Table_map_event and returns what follows them.
+func tableNames(e Event) (schema, table string, rest []byte, err error) {
 	malformed := fmt.Errorf("%w: the names in a Table_map_event are cut off", ErrMalformed)
 	if len(e) < HeaderSize+tableNamesOffset+1 {
-		return "", "", malformed
+		return "", "", nil, malformed
 	}
-	rest := e[HeaderSize+tableNamesOffset:]
+	rest = e[HeaderSize+tableNamesOffset:]
 	var names [2]string
 	for i := range names {
 		// A length, the name and a NUL.
 		if len(rest) < 1 || len(rest) < int(rest[0])+2 {
-			return "", "", malformed
+			return "", "", nil, malformed
 		}
 		n := int(rest[0])
 		names[i], rest = string(rest[1:1+n]), rest[n+2:]
 	}
-	return names[0], names[1], nil
+	return names[0], names[1], rest, nil
 }

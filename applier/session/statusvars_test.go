@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/batondb/baton/binlog"
+	"github.com/batondb/baton/integration/binlogtest"
+	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/stretchr/testify/require"
 )
 
@@ -59,6 +61,14 @@ func TestStatusVarsThatAreNotKnownAreRefused(t *testing.T) {
 
 func FuzzStatusVars(f *testing.F) {
 	f.Add([]byte{varFlags2, 0, 0, 0, 0, varTimeZone, 1, 'x', varUpdatedDatabases, 1, 'a', 0})
+	format, events := binlogtest.Unwrapped(f)
+	for _, e := range events {
+		if e.Type() == replication.QUERY_EVENT {
+			q, err := binlog.ParseQuery(e, format)
+			require.NoError(f, err)
+			f.Add(q.StatusVars)
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := parseStatusVars(b)
 		if err == nil {

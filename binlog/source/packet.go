@@ -11,10 +11,16 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/batondb/baton/binlog"
 )
 
 // maxPayload is the size of a protocol packet that is continued by the next.
 const maxPayload = 1<<24 - 1
+
+// maxEvent bounds the size in bytes of an event, of as many packets as it takes:
+// MySQL's own limit, that of max_allowed_packet, and room for the rest.
+const maxEvent = 1<<30 + 1<<20
 
 // errSilent is returned when the leader sent nothing, not even a heartbeat,
 // for the read timeout.
@@ -32,13 +38,14 @@ type packetReader struct {
 	timeout time.Duration
 	next    uint8 // sequence number of the next packet
 	restart bool  // the next packet may begin a new sequence
+	most    int   // how many bytes an event may have
 
 	mu      sync.Mutex
 	stopped error
 }
 
 func newPacketReader(conn net.Conn, timeout time.Duration) *packetReader {
-	p := &packetReader{conn: conn, timeout: timeout, next: 1}
+	p := &packetReader{conn: conn, timeout: timeout, next: 1, most: maxEvent}
 	p.in = bufio.NewReaderSize(deadlineReader{p}, 256<<10)
 	return p
 }
@@ -93,6 +100,9 @@ func (p *packetReader) readAll() ([]byte, error) {
 			return nil, err
 		}
 		start := len(payload)
+		if start+n > p.most {
+			return nil, fmt.Errorf("%w: an event of more than %d bytes", binlog.ErrMalformed, p.most)
+		}
 		payload = slices.Grow(payload, n)[:start+n]
 		if _, err := io.ReadFull(p.in, payload[start:]); err != nil {
 			return nil, cut(err)

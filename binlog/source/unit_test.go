@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/integration/binlogtest"
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/stretchr/testify/require"
@@ -310,6 +312,11 @@ func FuzzPackets(f *testing.F) {
 	f.Add(ok(binlog.NewEvent(sum, replication.QUERY_EVENT, 0, 1, 99, 0, make([]byte, 20))), false)
 	f.Add([]byte{0, semiSyncMagic, 1, 9, 9}, true)
 	f.Add([]byte{0xff, 0xd4, 4, '#', 'H', 'Y', '0', '0', '0', 'x'}, false)
+	_, recorded := binlogtest.Recorded(f)
+	for _, e := range recorded {
+		f.Add(ok(e), false)
+		f.Add(append([]byte{0, semiSyncMagic, 1}, e...), true)
+	}
 	f.Fuzz(func(t *testing.T, payload []byte, semiSync bool) {
 		st := newTestStream(semiSync)
 		// The same packet twice: the second meets what the first left behind.
@@ -336,4 +343,14 @@ func FuzzPacketReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A leader that never ends an event is not listened to until memory ends.
+func TestEventWithoutEnd(t *testing.T) {
+	full := bytes.Repeat([]byte{7}, maxPayload)
+	p := wire(slices.Concat(packet(1, full), packet(2, full), packet(3, full)))
+	p.most = 2 * maxPayload
+	_, err := p.read()
+	require.ErrorIs(t, err, binlog.ErrMalformed)
+	require.EqualValues(t, 4, p.next, "the third packet is too much, and isn't read")
 }
