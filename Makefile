@@ -105,8 +105,8 @@ cgo:
 # Tests would fetch these programs themselves, but their output shows only when they end.
 .PHONY: programs
 programs:
-	@echo "looking for a MySQL server, Chromium and promtool (the first time they may have to be downloaded)"
-	@integration/mysqltest/find-mysqld --with chromium --with promtool | sed -n 's/^\(VERSION\|MYSQLD\|CHROMIUM\|PROMTOOL\)=/  &/p'
+	@echo "looking for a MySQL server, Chromium, promtool and HAProxy (the first time they may have to be downloaded)"
+	@integration/mysqltest/find-mysqld --with chromium --with promtool --with haproxy | sed -n 's/^\(VERSION\|MYSQLD\|CHROMIUM\|PROMTOOL\|HAPROXY\)=/  &/p'
 
 # What is there is installed as it is: whoever installs need not be able to build.
 bin/baton:

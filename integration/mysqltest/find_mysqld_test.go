@@ -90,10 +90,14 @@ func TestClientsOfTheInstallationRun(t *testing.T) {
 }
 
 func TestOtherProgramsAreFoundOnRequest(t *testing.T) {
-	in, err := FindWith(t.Context(), "promtool", "chromium")
+	in, err := FindWith(t.Context(), "promtool", "chromium", "haproxy")
 	require.NoError(t, err)
-	for program, says := range map[string]string{in.Promtool: "promtool, version", in.Chromium: "Chrom"} {
-		out, err := exec.CommandContext(t.Context(), program, "--version").CombinedOutput()
+	for program, says := range map[string]string{in.Promtool: "promtool, version", in.Chromium: "Chrom", in.Haproxy: "HAProxy version"} {
+		version := "--version"
+		if program == in.Haproxy {
+			version = "-v"
+		}
+		out, err := exec.CommandContext(t.Context(), program, version).CombinedOutput()
 		require.NoError(t, err, "%s: %s", program, out)
 		require.Contains(t, string(out), says)
 	}

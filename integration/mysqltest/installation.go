@@ -25,9 +25,10 @@ type Installation struct {
 	Mysqladmin    string
 	Mysqlbinlog   string
 	Mysqldump     string
-	Sysbench      string // only from FindWith, as are the next two
+	Sysbench      string // only from FindWith, as are the next three
 	Promtool      string
 	Chromium      string
+	Haproxy       string
 	BaseDir       string // mysqld's basedir, plugin_dir, lc_messages_dir, character_sets_dir
 	PluginDir     string
 	LCMessagesDir string
@@ -39,7 +40,8 @@ type Installation struct {
 // so on standard error. The error is the script's own message, which says what to set.
 func Find(ctx context.Context) (Installation, error) { return find(ctx) }
 
-// FindWith is Find, and finds or fetches other programs too: "sysbench", "promtool", "chromium".
+// FindWith is Find, and finds or fetches other programs too: "sysbench", "promtool", "chromium",
+// "haproxy".
 func FindWith(ctx context.Context, programs ...string) (Installation, error) {
 	var args []string
 	for _, program := range programs {
@@ -63,7 +65,7 @@ func find(ctx context.Context, args ...string) (Installation, error) {
 	into := map[string]*string{
 		"SOURCE": &in.Source, "VERSION": &in.Version, "MYSQLD": &in.Mysqld, "MYSQL": &in.Mysql,
 		"MYSQLADMIN": &in.Mysqladmin, "MYSQLBINLOG": &in.Mysqlbinlog, "MYSQLDUMP": &in.Mysqldump,
-		"SYSBENCH": &in.Sysbench, "PROMTOOL": &in.Promtool, "CHROMIUM": &in.Chromium, "BASEDIR": &in.BaseDir, "PLUGIN_DIR": &in.PluginDir,
+		"SYSBENCH": &in.Sysbench, "PROMTOOL": &in.Promtool, "CHROMIUM": &in.Chromium, "HAPROXY": &in.Haproxy, "BASEDIR": &in.BaseDir, "PLUGIN_DIR": &in.PluginDir,
 		"LC_MESSAGES_DIR": &in.LCMessagesDir, "CHARSETS_DIR": &in.CharsetsDir, "TEMPLATE_DIR": &in.TemplateDir,
 	}
 	for line := range strings.Lines(out.String()) {
