@@ -165,6 +165,12 @@ func checkEndpoints(c Config, f *findings) {
 		if e.Route == RouteLeader && f.given(key+".max_lag") {
 			f.add(key+".max_lag", "the leader has no lag; remove max_lag, or set route: followers")
 		}
+		if e.Route == RouteLeader && f.given(key+".fallback") {
+			f.add(key+".fallback", "route leader has nobody else to lead to; remove fallback, or set route: followers")
+		}
+		if f.given(key+".max_held") && e.MaxHeld > e.MaxConnections && f.sound(key+".max_held", key+".max_connections") {
+			f.add(key+".max_held", "max_held %d is more than max_connections %d, in which they are counted; lower max_held or raise max_connections", e.MaxHeld, e.MaxConnections)
+		}
 		all = append(all, listener{key + ".listen", e.Listen})
 	}
 	all = append(all, listener{"admin.http", c.Admin.HTTP})

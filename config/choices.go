@@ -71,6 +71,24 @@ const (
 	RoleCommand Role = "command"
 )
 
+// Fallback says what becomes of a connection that no follower qualifies for.
+type Fallback string
+
+// It is led to the leader, or refused.
+const (
+	FallbackLeader Fallback = "leader"
+	FallbackRefuse Fallback = "refuse"
+)
+
+// ProxyHeader says with which header of the PROXY protocol a connection begins.
+type ProxyHeader string
+
+// None; or that of version 2.
+const (
+	ProxyNone ProxyHeader = "none"
+	ProxyV2   ProxyHeader = "v2"
+)
+
 // TLSMode is MySQL's ssl-mode (reference manual, "Command Options for Encrypted
 // Connections").
 type TLSMode string

@@ -215,6 +215,30 @@ type Endpoint struct {
 	// MaxLag is the lag above which a follower gets no new connection, for route
 	// followers only: 100ms to 24h, default 5s.
 	MaxLag time.Duration `mapstructure:"max_lag"`
+	// Fallback says what becomes of connections while no follower is within
+	// MaxLag, for route followers only. Default: leader.
+	Fallback Fallback `mapstructure:"fallback"`
+	// MaxConnections is how many clients may be connected, those that are held
+	// included: 1 to 100000, default 1000. Each takes up to six file descriptors.
+	MaxConnections int `mapstructure:"max_connections"`
+	// MaxHeld is how many clients may wait at a time until somebody leads: 0 to
+	// 100000, default 1000.
+	MaxHeld int `mapstructure:"max_held"`
+	// HoldTimeout is how long a client waits until it is told that nobody leads:
+	// 0s to 10m, default 30s. It should be longer than a failover takes.
+	HoldTimeout time.Duration `mapstructure:"hold_timeout"`
+	// ConnectTimeout is how long an instance may take to greet a client before
+	// another is tried: 100ms to 1m, default 3s.
+	ConnectTimeout time.Duration `mapstructure:"connect_timeout"`
+	// Allow are the networks from which clients may connect, each as "10.0.0.0/8";
+	// empty, the default: all.
+	Allow []string `mapstructure:"allow"`
+	// AcceptProxy are the networks of load balancers, whose connections begin with
+	// a header of the PROXY protocol, version 2; empty by default.
+	AcceptProxy []string `mapstructure:"accept_proxy"`
+	// SendProxy says whether instances are told the client's address by such a
+	// header. MySQL itself doesn't understand it. Default: none.
+	SendProxy ProxyHeader `mapstructure:"send_proxy"`
 }
 
 // Log is what the daemon writes of itself to standard error.
@@ -225,9 +249,15 @@ type Log struct {
 	Format LogFormat `mapstructure:"format"`
 }
 
+const defaultHookTimeout = 30 * time.Second
+
+// The defaults of an endpoint.
 const (
-	defaultHookTimeout = 30 * time.Second
 	defaultEndpointLag = 5 * time.Second
+	defaultConnections = 1000
+	defaultHeld        = 1000
+	defaultHold        = 30 * time.Second
+	defaultConnect     = 3 * time.Second
 )
 
 // Default returns the value of every setting that has one. It is no valid

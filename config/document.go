@@ -102,6 +102,8 @@ func (d document) value(at *branch, n *yaml.Node, key string) (any, bool) {
 		return d.list(at, n, key)
 	case kindArgs:
 		return d.args(n, key)
+	case kindNetworks:
+		return d.networks(n, key)
 	default:
 		return d.scalar(at.rule, n, key)
 	}

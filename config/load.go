@@ -109,10 +109,7 @@ func complete(c *Config, f *findings, folder string) {
 		}
 	}
 	for i := range c.Endpoints {
-		e := &c.Endpoints[i]
-		if e.Route == RouteFollowers && !f.given(item("endpoints", i)+".max_lag") {
-			e.MaxLag = defaultEndpointLag
-		}
+		completeEndpoint(&c.Endpoints[i], item("endpoints", i), f)
 	}
 	for _, list := range c.Hooks.lists() {
 		for i := range list.hooks {
@@ -132,6 +129,24 @@ func complete(c *Config, f *findings, folder string) {
 			*p = filepath.Join(folder, *p)
 		}
 	}
+}
+
+func completeEndpoint(e *Endpoint, key string, f *findings) {
+	if e.Route == RouteFollowers {
+		e.Fallback = cmp.Or(e.Fallback, FallbackLeader)
+		if !f.given(key + ".max_lag") {
+			e.MaxLag = defaultEndpointLag
+		}
+	}
+	if !f.given(key + ".max_held") {
+		e.MaxHeld = defaultHeld
+	}
+	if !f.given(key + ".hold_timeout") {
+		e.HoldTimeout = defaultHold
+	}
+	e.MaxConnections = cmp.Or(e.MaxConnections, defaultConnections)
+	e.ConnectTimeout = cmp.Or(e.ConnectTimeout, defaultConnect)
+	e.SendProxy = cmp.Or(e.SendProxy, ProxyNone)
 }
 
 // paths returns every path of the file, to be made absolute.

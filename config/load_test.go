@@ -77,10 +77,11 @@ func TestTheFileOfTheDesignIsUnderstood(t *testing.T) {
 	require.Equal(t, "db1", c.Leader)
 	require.Equal(t, []Promotion{PromotionNeutral, PromotionPrefer, PromotionNever},
 		[]Promotion{c.Instances[0].Promotion, c.Instances[1].Promotion, c.Instances[2].Promotion})
-	require.Equal(t, []Endpoint{
-		{Listen: "127.0.0.1:6446", Route: RouteLeader},
-		{Listen: "127.0.0.1:6447", Route: RouteFollowers, MaxLag: 5 * time.Second},
-	}, c.Endpoints)
+	like := Endpoint{MaxConnections: 1000, MaxHeld: 1000, HoldTimeout: 30 * time.Second, ConnectTimeout: 3 * time.Second, SendProxy: ProxyNone}
+	leader, followers := like, like
+	leader.Listen, leader.Route = "127.0.0.1:6446", RouteLeader
+	followers.Listen, followers.Route, followers.MaxLag, followers.Fallback = "127.0.0.1:6447", RouteFollowers, 5*time.Second, FallbackLeader
+	require.Equal(t, []Endpoint{leader, followers}, c.Endpoints)
 	require.Equal(t, Admin{Socket: "/run/baton/shop.sock", HTTP: "127.0.0.1:8046", TLS: Default().Admin.TLS}, c.Admin)
 	require.Equal(t, Default().Relay, c.Relay)
 	require.Equal(t, Default().Apply, c.Apply)
@@ -178,4 +179,13 @@ func tryLoad(t *testing.T, dir, text string) (Config, error) {
 	path := filepath.Join(dir, "shop.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return Load(path)
+}
+
+func TestAnEndpointKeepsWhatIsGiven(t *testing.T) {
+	t.Setenv(passwordVariable, "")
+	c := load(t, "", minimal+"endpoints: [{listen: \":6447\", route: followers, fallback: refuse, max_held: 0, hold_timeout: 0s, "+
+		"allow: [10.0.0.0/8, 192.168.1.7, \"2001:db8::1\"], accept_proxy: [10.0.0.7/32], send_proxy: v2}]\n")
+	require.Equal(t, []Endpoint{{Listen: ":6447", Route: RouteFollowers, MaxLag: 5 * time.Second, Fallback: FallbackRefuse,
+		MaxConnections: 1000, ConnectTimeout: 3 * time.Second,
+		Allow: []string{"10.0.0.0/8", "192.168.1.7/32", "2001:db8::1/128"}, AcceptProxy: []string{"10.0.0.7/32"}, SendProxy: ProxyV2}}, c.Endpoints)
 }

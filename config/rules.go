@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -136,18 +137,38 @@ func handOverRules() []rule {
 	return append(observed, live(rs...)...)
 }
 
-func outsideRules() []rule {
+// endpointRules are all live: an endpoint is opened, changed and closed beside
+// the others.
+func endpointRules() []rule {
 	lag := duration("endpoints[].max_lag", "lag above which a follower gets no new connection; route followers only", 100*time.Millisecond, 24*time.Hour)
 	lag.fallback = formatDuration(defaultEndpointLag)
 	route := choice("endpoints[].route", "where its connections are led", string(RouteLeader), string(RouteFollowers))
 	route.required = true
+	fallback := choice("endpoints[].fallback", "what becomes of a connection while no follower is within max_lag; route followers only", string(FallbackLeader), string(FallbackRefuse))
+	fallback.fallback = string(FallbackLeader)
+	connections := count("endpoints[].max_connections", "clients that may be connected at a time, those that are held included", 1, 100000)
+	connections.fallback = strconv.Itoa(defaultConnections)
+	held := count("endpoints[].max_held", "clients that may wait at a time until somebody leads", 0, 100000)
+	held.fallback = strconv.Itoa(defaultHeld)
+	hold := duration("endpoints[].hold_timeout", "how long a client waits until it is told that nobody leads", 0, 10*time.Minute)
+	hold.fallback = formatDuration(defaultHold)
+	connect := duration("endpoints[].connect_timeout", "how long an instance may take to greet a client before another is tried", 100*time.Millisecond, time.Minute)
+	connect.fallback = formatDuration(defaultConnect)
+	send := choice("endpoints[].send_proxy", "header of the PROXY protocol that instances are sent; not understood by MySQL itself", string(ProxyNone), string(ProxyV2))
+	send.fallback = string(ProxyNone)
+	return live(
+		rule{key: "endpoints", kind: kindItems, meaning: "TCP ports that lead clients to instances"},
+		rule{key: "endpoints[].listen", kind: kindListen, required: true, meaning: "where clients connect"},
+		route, lag, fallback, connections, held, hold, connect,
+		rule{key: "endpoints[].allow", kind: kindNetworks, fallback: "every network", meaning: "networks from which clients may connect"},
+		rule{key: "endpoints[].accept_proxy", kind: kindNetworks, meaning: "networks of load balancers, whose connections begin with a header of the PROXY protocol v2"},
+		send,
+	)
+}
+
+func outsideRules() []rule {
 	return slices.Concat(
-		[]rule{
-			{key: "endpoints", kind: kindItems, meaning: "TCP ports that lead clients to instances"},
-			{key: "endpoints[].listen", kind: kindListen, required: true, meaning: "where clients connect"},
-			route,
-		},
-		live(lag),
+		endpointRules(),
 		[]rule{
 			{key: "admin.socket", kind: kindPath, fallback: "/run/baton/<cluster>.sock", meaning: "unix socket of the verbs"},
 			{key: "admin.http", kind: kindListen, meaning: "status page, /metrics and the API; none without it; beyond loopback it needs tokens or client_ca"},

@@ -197,3 +197,46 @@ func (d document) args(n *yaml.Node, key string) (any, bool) {
 		return nil, false
 	}
 }
+
+// networks reads a list of networks and addresses; an address is a network of
+// one.
+func (d document) networks(n *yaml.Node, key string) (any, bool) {
+	const like = "list networks, like [10.0.0.0/8, 192.168.1.7]"
+	if n.Kind != yaml.SequenceNode {
+		d.add(key, "%s where a list belongs; %s", describe(n), like)
+		return nil, false
+	}
+	if len(n.Content) == 0 {
+		d.add(key, "empty; %s, or remove the key", like)
+		return nil, false
+	}
+	var out []string
+	for i, network := range n.Content {
+		itemKey := key + "[" + strconv.Itoa(i) + "]"
+		if network.Kind != yaml.ScalarNode || network.Anchor != "" || network.ShortTag() != "!!str" {
+			d.addAt(network.Line, itemKey, "%s where a network belongs; %s", describe(network), like)
+			continue
+		}
+		prefix, err := parseNetwork(network.Value)
+		if err != nil {
+			d.addAt(network.Line, itemKey, "%s", err)
+			continue
+		}
+		out = append(out, prefix.String())
+	}
+	return out, len(out) == len(n.Content)
+}
+
+func parseNetwork(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return prefix, fmt.Errorf("%s is no network; write it like 10.0.0.0/8, or an IP address", shown(text))
+	}
+	if prefix != prefix.Masked() {
+		return prefix, fmt.Errorf("%s names an address inside of a network; write %s", shown(text), prefix.Masked())
+	}
+	return prefix, nil
+}

@@ -71,6 +71,7 @@ const (
 	kindItems // a list of mappings
 	kindHooks // a list of commands: texts or mappings
 	kindArgs  // a text or a list of texts
+	kindNetworks
 )
 
 // String names the kind as the documentation and the messages do.
@@ -94,6 +95,8 @@ func (k kind) String() string {
 		return "size"
 	case kindArgs:
 		return "command"
+	case kindNetworks:
+		return "list of networks"
 	default:
 		return "list"
 	}

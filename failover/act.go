@@ -78,6 +78,9 @@ func (a *action) undo(ctx context.Context, cause error) error {
 	} else {
 		err = errors.Join(err, a.deps.Stream.Start(from))
 	}
+	if err == nil {
+		a.deps.Clients.Lead(from) // else leadClients does, when it can be led to
+	}
 	if a.handOver.To != "" {
 		a.deps.Followers.Follow(a.handOver.To)
 	}
@@ -175,6 +178,7 @@ func (a *action) finish(ctx context.Context) (err error) {
 	}
 	a.writable = time.Now()
 	a.setOpened(a.writable)
+	a.deps.Clients.Lead(to)
 	a.step("writable", to+" takes writes")
 	fenced := a.retireOldLeader(ctx)
 	a.receipt()

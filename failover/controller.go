@@ -81,6 +81,7 @@ type ControllerDeps struct {
 	Observer  *Observer
 	Stream    Stream
 	Followers Followers
+	Clients   Clients
 	Relay     Log
 	Lease     Lease
 	Recorder  history.Recorder
@@ -194,6 +195,9 @@ func (c *Controller) Run(ctx context.Context) {
 			return
 		case <-c.deps.Lease.Lost():
 			c.deps.Stream.Stop()
+			leader := c.deps.Lease.Leadership().Leader
+			c.deps.Clients.Hold("another baton acts for the cluster")
+			c.deps.Clients.End(leader)
 			c.record(history.Error, history.LeaseLost, "", "another baton acts for the cluster: this one acknowledges and makes nothing writable any more", "")
 			return
 		case <-changed:
@@ -263,6 +267,7 @@ func (c *Controller) look(ctx context.Context) {
 	if !p.Failover {
 		c.explain(v, p)
 		c.reconcile(ctx)
+		c.leadClients(v)
 		return
 	}
 	if now.Before(c.retry) {

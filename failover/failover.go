@@ -90,6 +90,7 @@ func choose(p plan.Plan, to string) ([]string, error) {
 func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(StepReport)) (Result, error) {
 	l := c.deps.Lease.Leadership()
 	now := time.Now()
+	c.deps.Clients.Hold(l.Leader + " is failed over from: " + o.reason)
 	heard := c.deps.Stream.State().Heard
 	// The cut: what is received after it belongs to no history of ours.
 	c.deps.Stream.Stop()
@@ -107,6 +108,8 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 	if err := a.write(Fence); err != nil {
 		return Result{}, a.undo(ctx, err)
 	}
+	// Nor does what it says from now on reach a client through baton.
+	c.deps.Clients.End(l.Leader)
 	a.step("cut", fmt.Sprintf("%s; nothing more is received from %s or acknowledged to it", o.reason, l.Leader))
 	if err := a.fence(ctx, v, p.NeedsFence, o); err != nil {
 		return Result{}, a.undo(ctx, err)

@@ -168,6 +168,7 @@ func (c *Controller) reopen(ctx context.Context, name string) {
 		return
 	}
 	c.setOpened(time.Now())
+	c.deps.Clients.Lead(name)
 	c.record(history.Info, history.LeaderWritable, name, "the leader had started fenced, nobody else leads: it takes writes again", "")
 }
 

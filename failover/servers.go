@@ -19,6 +19,9 @@ type servers interface {
 	// acknowledged, and returns its last gtid_executed. Transactions that run for
 	// longer than drain are ended.
 	Freeze(ctx context.Context, name string, drain time.Duration, say report) (gtid.Set, error)
+	// Idle returns the connections to an instance on which nothing is under way, by
+	// the server's number; false where it doesn't tell.
+	Idle(ctx context.Context, name string) (idle map[uint64]bool, known bool, err error)
 	// StillFrozen returns an error if a frozen leader takes writes again, or has
 	// executed anything but final.
 	StillFrozen(ctx context.Context, name string, final gtid.Set) error
@@ -50,6 +53,14 @@ func (s sqlServers) Freeze(ctx context.Context, name string, drain time.Duration
 	}
 	r, err := mysql.FreezeLeader(ctx, w.target, mysql.FreezeOptions{Drain: drain, Step: say})
 	return r.GTIDExecuted, err
+}
+
+func (s sqlServers) Idle(ctx context.Context, name string) (idle map[uint64]bool, known bool, err error) {
+	err = s.on(name, func(w *watch) error {
+		idle, known, err = mysql.IdleConnections(ctx, w.db)
+		return err
+	})
+	return idle, known, err
 }
 
 func (s sqlServers) StillFrozen(ctx context.Context, name string, final gtid.Set) error {

@@ -80,6 +80,7 @@ func (a *action) prepare(ctx context.Context) error {
 	if err := a.write(Freeze); err != nil {
 		return a.undo(ctx, err)
 	}
+	a.letFinish(bounded)
 	a.handOver.Heard, a.sealed = time.Now(), true
 	a.step("freeze", fmt.Sprintf("%s takes no writes from now on; what runs is committed", a.handOver.From))
 	final, err := a.servers.Freeze(bounded, a.handOver.From, a.settings.Drain, a.step)
@@ -87,6 +88,7 @@ func (a *action) prepare(ctx context.Context) error {
 		return a.undo(ctx, fmt.Errorf("freeze %s: %w", a.handOver.From, err))
 	}
 	a.handOver.Cut = final
+	a.deps.Clients.End(a.handOver.From)
 	if err := a.write(Drain); err != nil {
 		return a.undo(ctx, err)
 	}

@@ -18,6 +18,15 @@ import (
 // get asks the daemon's API, as the verbs do. What polls goes this way: starting a program each time would take more of
 // the machine than the daemon does.
 func (b *baton) get(path string) ([]byte, error) {
+	code, body, err := b.ask(path)
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("%d: %s", code, body)
+	}
+	return body, err
+}
+
+// ask asks the daemon, whatever it answers.
+func (b *baton) ask(path string) (code int, body []byte, err error) {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", b.socket)
 	}}
@@ -25,14 +34,11 @@ func (b *baton) get(path string) ([]byte, error) {
 	c := http.Client{Transport: transport, Timeout: patience}
 	answer, err := c.Get("http://baton" + path)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", answer.Status, body)
-	}
-	return body, err
+	body, err = io.ReadAll(answer.Body)
+	return answer.StatusCode, body, err
 }
 
 // state is what the tests read of `baton status -o json`.
@@ -54,6 +60,9 @@ type state struct {
 		Mend     string `json:"mend"`
 	} `json:"relay"`
 	Instances []instance `json:"instances"`
+	Forecast  struct {
+		Candidate string `json:"candidate"`
+	} `json:"forecast"`
 }
 
 type instance struct {

@@ -33,6 +33,7 @@ func (p *program) statusText(s admin.Status) string {
 	b.WriteString(p.durability(s))
 	b.WriteString(fact("source", sourceText(s)))
 	b.WriteString(fact("relay", relayText(s)))
+	p.endpoints(&b, s)
 	p.forecast(&b, s.Forecast)
 	if s.LastHandOver != nil {
 		b.WriteString(fact("hand-over", lastHandOverText(*s.LastHandOver, s.Time)))

@@ -136,7 +136,21 @@ func pictures(t testing.TB) map[string]admin.Status {
 	async.Durability = admin.Durability{Mode: "async", State: admin.Unprotected, Since: new(async.Time.Add(-95 * time.Second))}
 	async.LeaderHealth = admin.LeaderHealth{Health: admin.Died, Reason: "its host refuses connections for 1s and the stream broke"}
 
+	endpoints := healthy(t)
+	endpoints.Endpoints = []admin.Endpoint{
+		{Listen: "10.0.0.9:6446", Route: "leader", LeadsTo: "db1", Connections: map[string]int{"db1": 12}},
+		{Listen: "10.0.0.9:6447", Route: "followers", Connections: map[string]int{"db3": 19, "db2": 20}, Held: 2},
+		{Listen: "[::1]:6448", Route: "leader", LeadsTo: "db1"},
+	}
+	holding := endpoints
+	holding.HandOver = &admin.HandOver{Kind: "switchover", From: "db1", To: "db2", Step: "freeze", Since: holding.Time.Add(-800 * time.Millisecond)}
+	holding.Endpoints = []admin.Endpoint{
+		{Listen: "10.0.0.9:6446", Route: "leader", Holding: "the leadership is handed over from db1 to db2", Held: 7, Connections: map[string]int{"db1": 1}},
+		{Listen: "10.0.0.9:6447", Route: "followers", Connections: map[string]int{}},
+	}
+
 	return map[string]admin.Status{
+		"endpoints": endpoints, "endpoints-holding": holding,
 		"leader-silent": silent, "failover-under-way": dying, "leader-suspect": suspect, "unprotected": unprotected, "async-due": async,
 		"healthy": healthy(t), "lagging": lagging, "stopped": stopped, "needs-seed": seed, "leader-unreachable": unreachable,
 		"milliards": milliards, "relay-failed": relay, "errant": errant, "five-followers": five, "nothing-known": {Cluster: "shop", Time: five.Time},

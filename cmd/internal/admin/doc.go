@@ -22,6 +22,9 @@
 //	GET  /v1/status                              Status
 //	GET  /v1/events?n=20                         JSON lines of history.Event, the oldest first
 //	GET  /v1/events?after=SEQ&follow=true        the same, without an end
+//	GET  /v1/leader                              {"name","address"} of whom writes are led to; 503 while nobody is
+//	GET  /v1/instances/X/leader                  200 while writes are led to X, else 503 and why
+//	GET  /v1/instances/X/follower?max_lag=5s     200 while X follows within that, else 503 and why
 //	GET  /v1/relay/segments                      [RelaySegment, …]              socket only
 //	GET  /v1/relay/transactions?gtid=SET&segment=N&limit=N   JSON lines of RelayTransaction   socket only
 //	POST /v1/pause?instance=X                    command; no instance: every follower

@@ -46,6 +46,7 @@ func newCollector(status func() Status, dropped func() uint64, build Build) *col
 	c.addCluster()
 	c.addHandOvers()
 	c.addRelay()
+	c.addEndpoints()
 	c.addInstances()
 	return c
 }

@@ -90,6 +90,12 @@ func TestMetricsSayWhatTheStatusSays(t *testing.T) {
 		`baton_instance_errant_transactions{cluster="shop",name="db2"} 2`,
 		`baton_follower_behind_transactions{cluster="shop",name="db2"} 54`,
 		`baton_follower_batch_mode{cluster="shop",name="db2"} 0`,
+		`baton_endpoint_holding{cluster="shop",endpoint="127.0.0.1:6446",route="leader"} 0`,
+		`baton_endpoint_held{cluster="shop",endpoint="127.0.0.1:6447",route="followers"} 1`,
+		`baton_endpoint_held_total{cluster="shop",endpoint="127.0.0.1:6446",route="leader"} 3`,
+		`baton_endpoint_connections{cluster="shop",endpoint="127.0.0.1:6446",name="db1",route="leader"} 12`,
+		`baton_endpoint_connections_total{cluster="shop",endpoint="127.0.0.1:6446",name="db1",route="leader"} 40`,
+		`baton_endpoint_refused_total{cluster="shop",endpoint="127.0.0.1:6447",reason="no-follower",route="followers"} 2`,
 		`baton_follower_transactions_total{cluster="shop",name="db2"} 44`,
 	} {
 		require.Contains(t, text, line+"\n")

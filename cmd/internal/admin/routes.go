@@ -49,6 +49,7 @@ func (s *Server) tcpRoutes(registry *prometheus.Registry) *http.ServeMux {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: writeTimeout}))
 	mux.Handle("GET /v1/status", route(s.status))
 	mux.Handle("GET /v1/events", route(s.events))
+	s.routingRoutes(mux)
 	mux.Handle("/", route(s.unknown))
 	mux.Handle("POST /v1/pause", s.commanded(s.command(func(ctx context.Context, r *http.Request) (any, error) {
 		return nil, s.deps.Cluster.Pause(ctx, r.URL.Query().Get("instance"))
@@ -139,7 +140,7 @@ func (s *Server) unknown(_ http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return &Error{Code: NotFound, Message: fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path), Mend: "use baton's verbs"}
 	}
-	return &Error{Code: NotFound, Message: "there is no " + r.URL.Path, Mend: "try /v1/status, /v1/events, /metrics or /health"}
+	return &Error{Code: NotFound, Message: "there is no " + r.URL.Path, Mend: "try /v1/status, /v1/events, /v1/leader, /metrics or /health"}
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

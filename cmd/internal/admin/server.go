@@ -49,6 +49,7 @@ type Deps struct {
 	Cluster Cluster
 	// HandOvers hands the leadership over; nil: whoever asks for it is refused.
 	HandOvers HandOvers
+	Routing   Routing
 	Events    Events
 	// Measured are metrics beside those of the Status; nil: none.
 	Measured *Measured

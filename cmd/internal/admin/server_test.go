@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/batondb/baton/binlog/gtid"
+	"github.com/batondb/baton/failover/endpoint"
 	"github.com/batondb/baton/internal/history"
 )
 
@@ -57,6 +58,10 @@ func exampleStatus(t testing.TB) Status {
 				Errant: setOf(t, server2+":1-2"), Error: "can't apply", Mend: "mend the row", FailedGTID: server1 + ":45", FailedTable: "shop.orders",
 				Applied: 44, Retried: 1,
 			},
+		},
+		Endpoints: []Endpoint{
+			{Listen: "127.0.0.1:6446", Route: "leader", LeadsTo: "db1", HeldTotal: 3, Connections: map[string]int{"db1": 12}, Opened: map[string]uint64{"db1": 40}},
+			{Listen: "127.0.0.1:6447", Route: "followers", Held: 1, Refused: map[string]uint64{"no-follower": 2}},
 		},
 		LeaderHealth:   LeaderHealth{Health: Suspect, Reason: "probes fail"},
 		HandOver:       &HandOver{Kind: "switchover", From: "db1", To: "db2", Step: "drain", Since: at},
@@ -129,6 +134,13 @@ func (c *fakeCluster) RelayTransactions(ctx context.Context, q RelayQuery) iter.
 	}
 }
 
+// routing is of an example's cluster whose db1 leads and whose db2 is far behind.
+type routing struct{}
+
+func (routing) View() endpoint.View {
+	return endpoint.View{Leader: "db1", Followers: []endpoint.Follower{{Name: "db2", Lag: time.Hour}}}
+}
+
 // startServer runs a Server over c and a real history.
 func startServer(t *testing.T, c Cluster, change func(*Config)) (*Server, *Client, *history.Store) {
 	t.Helper()
@@ -139,7 +151,7 @@ func startServer(t *testing.T, c Cluster, change func(*Config)) (*Server, *Clien
 	if change != nil {
 		change(&cfg)
 	}
-	s := New(cfg, Deps{Cluster: c, Events: store, Build: Build{Version: "1.0.0", Revision: "abc", Go: "go1.26"}})
+	s := New(cfg, Deps{Cluster: c, Routing: routing{}, Events: store, Build: Build{Version: "1.0.0", Revision: "abc", Go: "go1.26"}})
 	require.NoError(t, s.Open(t.Context()))
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s, NewClient(cfg.Socket), store

@@ -31,6 +31,8 @@ type Status struct {
 	Relay        Relay        `json:"relay"`
 	Instances    []Instance   `json:"instances"` // as in the configuration
 	Forecast     Forecast     `json:"forecast"`
+	// Endpoints are the ports for clients, as in the configuration.
+	Endpoints []Endpoint `json:"endpoints"`
 	// HandOver is the one under way; nil when none is.
 	HandOver *HandOver `json:"hand_over"`
 	// LastHandOver is the last that another instance came to lead by; nil for
@@ -240,6 +242,9 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	type plain Status
 	if s.Instances == nil {
 		s.Instances = []Instance{}
+	}
+	if s.Endpoints == nil {
+		s.Endpoints = []Endpoint{}
 	}
 	if s.Forecast.Candidates == nil {
 		s.Forecast.Candidates = []Candidate{}

@@ -16,6 +16,7 @@ import (
 	"github.com/batondb/baton/cmd/internal/admin"
 	"github.com/batondb/baton/config"
 	"github.com/batondb/baton/failover"
+	"github.com/batondb/baton/failover/endpoint"
 	"github.com/batondb/baton/internal/history"
 	"github.com/batondb/baton/internal/logkey"
 	"github.com/batondb/baton/internal/mysql"
@@ -41,16 +42,17 @@ type Daemon struct {
 	level   zap.AtomicLevel
 	started time.Time
 
-	lock     *os.File
-	state    *store
-	history  *history.Store
-	relay    *relay.Relay
-	observer *failover.Observer
-	stream   *stream
-	control  *failover.Controller
-	admin    *admin.Server
-	measured *admin.Measured
-	semiSync bool // whether commits on the leader are to wait for the relay
+	lock      *os.File
+	state     *store
+	history   *history.Store
+	relay     *relay.Relay
+	observer  *failover.Observer
+	stream    *stream
+	control   *failover.Controller
+	endpoints *endpoint.Set
+	admin     *admin.Server
+	measured  *admin.Measured
+	semiSync  bool // whether commits on the leader are to wait for the relay
 
 	leading *group // the controller, which starts the stream and the appliers
 	house   *group // what goes on as long as there is anything to observe
@@ -73,6 +75,7 @@ func New(opts Options) *Daemon {
 		d.logger = opts.Logger
 	}
 	d.logger = d.logger.With(zap.String("cluster", opts.Config.Cluster))
+	d.endpoints = endpoint.New(endpoint.Deps{Logger: d.logger.Named("endpoint")})
 	return d
 }
 
@@ -132,17 +135,21 @@ func (d *Daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.control = failover.NewController(settingsOf(cfg), namesOf(cfg), failover.ControllerDeps{
-		Observer: d.observer, Stream: d.stream, Followers: d, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history, BatonID: d.state.get().ServerID,
+		Observer: d.observer, Stream: d.stream, Followers: d, Clients: d.endpoints, Relay: d.relay, Lease: lease{d.state}, Recorder: d.history, BatonID: d.state.get().ServerID,
 		HandedOver: func(r failover.Result) { d.measured.HandedOver(string(r.Kind), r.Seconds, r.UnwritableSeconds) },
 	})
 	d.admin = admin.New(admin.Config{Socket: cfg.Admin.Socket, HTTP: cfg.Admin.HTTP, Tokens: cfg.Admin.Tokens, TLS: cfg.Admin.TLS},
-		admin.Deps{Cluster: d, HandOvers: handOvers{d.control, d}, Events: d.history, Measured: d.measured, Build: d.opts.Build, Logger: d.logger.Named("admin")})
+		admin.Deps{Cluster: d, HandOvers: handOvers{d.control, d}, Routing: d.endpoints, Events: d.history, Measured: d.measured, Build: d.opts.Build, Logger: d.logger.Named("admin")})
 	if err := d.admin.Open(ctx); err != nil {
+		return err
+	}
+	if err := d.configureEndpoints(ctx, cfg); err != nil {
 		return err
 	}
 	d.say(cfg)
 	d.house.run(d.keepHouse)
 	d.house.run(d.guard)
+	d.house.run(d.tellEndpoints)
 	d.leading.run(d.lead)
 	d.notify("READY=1")
 	return nil
@@ -166,9 +173,6 @@ func (d *Daemon) say(cfg config.Config) {
 // withoutEffect lists the settings that are set and that nothing acts on yet.
 func withoutEffect(cfg config.Config) []string {
 	var settings []string
-	if len(cfg.Endpoints) > 0 {
-		settings = append(settings, "endpoints")
-	}
 	if cfg.Apply.CatchUp.Mode == config.CatchUpAlways {
 		settings = append(settings, "apply.catch_up.mode: "+string(cfg.Apply.CatchUp.Mode))
 	}
@@ -214,6 +218,8 @@ func (d *Daemon) close() error {
 	if opened {
 		d.admin.EndOrders()
 	}
+	// While commits are still acknowledged, so that clients get their answers.
+	end(d.endpoints)
 	d.leading.stop()
 	d.stream.Close()
 	d.endFollowers()

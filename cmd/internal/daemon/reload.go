@@ -41,7 +41,7 @@ func (d *Daemon) reloadOnHangup(ctx context.Context) {
 
 // Reload implements [admin.Commands]. A configuration with a mistake changes
 // nothing.
-func (d *Daemon) Reload(context.Context) (admin.Reloaded, error) {
+func (d *Daemon) Reload(ctx context.Context) (admin.Reloaded, error) {
 	if d.opts.ConfigFile == "" {
 		return admin.Reloaded{}, errors.New("the daemon was started without a configuration file to read again")
 	}
@@ -61,7 +61,7 @@ func (d *Daemon) Reload(context.Context) (admin.Reloaded, error) {
 		return admin.Reloaded{}, &admin.Error{Code: admin.Refused, Message: leader + " leads and is not in the new configuration",
 			Mend: "add it again: only followers can be removed"}
 	}
-	if err := d.adopt(keepRunning(d.cfg, cfg)); err != nil {
+	if err := d.adopt(ctx, keepRunning(d.cfg, cfg)); err != nil {
 		return admin.Reloaded{}, err
 	}
 	d.history.Record(history.Event{Kind: history.ConfigReloaded, Message: reloadMessage(changed, restart)})
@@ -88,9 +88,12 @@ func keepRunning(old, cfg config.Config) config.Config {
 }
 
 // adopt makes cfg the configuration in force. d.mu is held.
-func (d *Daemon) adopt(cfg config.Config) error {
+func (d *Daemon) adopt(ctx context.Context, cfg config.Config) error {
 	targets, err := targetsOf(cfg)
 	if err != nil {
+		return err
+	}
+	if err := d.configureEndpoints(ctx, cfg); err != nil {
 		return err
 	}
 	d.cfg = cfg

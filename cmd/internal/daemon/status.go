@@ -26,6 +26,7 @@ func (d *Daemon) Status() admin.Status {
 		Relay:        d.relayStatus(),
 		Forecast:     forecastOf(forecast),
 		LeaderHealth: admin.LeaderHealth{Health: admin.Text(forecast.Verdict.Health), Reason: admin.Text(forecast.Verdict.Reason)},
+		Endpoints:    d.endpointsStatus(),
 		HandOver:     underWay(m.HandOver), LastHandOver: lastOf(m.Last), FailoverPaused: m.FailoverPaused,
 		Daemon: admin.Daemon{Version: d.opts.Build.Version, PID: os.Getpid(), Started: d.started},
 		Time:   time.Now(),
