@@ -39,7 +39,6 @@ func healthy(id uint32, uuid, executed string) *mysql.Facts {
 		f.Grants.Global = append(f.Grants.Global, p.Name)
 	}
 	slices.Sort(f.Grants.Global)
-	f.Grants.Option = true
 	return f
 }
 
@@ -85,7 +84,7 @@ func cases() []spoiled {
 		{"duplicate server_id", func(_ *mysql.Cluster, l, f *mysql.Facts) { f.ServerID = l.ServerID }},
 		{"baton's own server_id", func(c *mysql.Cluster, l, f *mysql.Facts) { c.BatonID, f.ServerID = l.ServerID, 0 }},
 		{"required privileges missing", func(_ *mysql.Cluster, _, f *mysql.Facts) {
-			f.Grants = mysql.Grants{Global: []string{"REPLICATION SLAVE", "SELECT"}}
+			f.Grants = mysql.Grants{Global: []string{"REPLICATION SLAVE", "SELECT"}, Ungrantable: []string{"REPLICATION SLAVE", "SELECT"}}
 		}},
 		{"privilege for views missing", func(_ *mysql.Cluster, _, f *mysql.Facts) {
 			f.Grants.Global = slices.DeleteFunc(f.Grants.Global, func(p string) bool { return p == "CREATE VIEW" })

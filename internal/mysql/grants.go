@@ -10,15 +10,16 @@ import (
 // Grants are the privileges that our account has, those of its active roles
 // included.
 type Grants struct {
-	Global  []string // ON *.*, upper case, sorted; ALL PRIVILEGES stays itself
-	Option  bool     // WITH GRANT OPTION on *.*
-	Revoked []string // schemas in which some global privilege is revoked again (partial_revokes)
+	Global      []string // ON *.*, upper case, sorted; ALL PRIVILEGES stays itself
+	Ungrantable []string // those of them that it has without GRANT OPTION: each dynamic one has its own
+	Revoked     []string // schemas in which some global privilege is revoked again (partial_revokes)
 }
 
-// Has tells whether the privilege is granted on everything.
+// Has tells whether the privilege is granted on everything; GRANT OPTION, whether
+// all that is granted on everything may be granted on.
 func (g Grants) Has(privilege string) bool {
 	if privilege == grantOption {
-		return g.Option
+		return len(g.Global) > 0 && len(g.Ungrantable) == 0
 	}
 	_, found := slices.BinarySearch(g.Global, privilege)
 	return found || slices.Contains(g.Global, "ALL PRIVILEGES")
@@ -45,6 +46,7 @@ func readGrants(ctx context.Context, conn *sql.Conn, f *Facts) error {
 
 func parseGrants(lines []string) Grants {
 	var g Grants
+	var grantable []string
 	for _, line := range lines {
 		if rest, ok := strings.CutPrefix(line, "REVOKE "); ok {
 			if _, on, ok := strings.Cut(rest, " ON "); ok {
@@ -57,13 +59,21 @@ func parseGrants(lines []string) Grants {
 		if !ok {
 			continue
 		}
-		g.Option = g.Option || strings.HasSuffix(to, " WITH "+grantOption)
 		for p := range strings.SplitSeq(list, ",") {
-			g.Global = append(g.Global, strings.ToUpper(strings.TrimSpace(p)))
+			p = strings.ToUpper(strings.TrimSpace(p))
+			g.Global = append(g.Global, p)
+			if strings.HasSuffix(to, " WITH "+grantOption) {
+				grantable = append(grantable, p)
+			}
 		}
 	}
 	slices.Sort(g.Global)
 	g.Global = slices.Compact(g.Global)
+	for _, p := range g.Global {
+		if !slices.Contains(grantable, p) {
+			g.Ungrantable = append(g.Ungrantable, p)
+		}
+	}
 	slices.Sort(g.Revoked)
 	g.Revoked = slices.Compact(g.Revoked)
 	return g

@@ -35,8 +35,9 @@ func TestGrantsAreReadLineByLine(t *testing.T) {
 		"GRANT SELECT, CREATE VIEW ON *.* TO `a`@`%` WITH GRANT OPTION", "GRANT BACKUP_ADMIN ON *.* TO `a`@`%`",
 		"GRANT INSERT ON `x`.* TO `a`@`%`", "REVOKE SELECT ON `h``r`.* FROM `a`@`%`",
 	})
-	require.Equal(t, Grants{Global: []string{"BACKUP_ADMIN", "CREATE VIEW", "SELECT"}, Option: true, Revoked: []string{"h`r"}}, g)
+	require.Equal(t, Grants{Global: []string{"BACKUP_ADMIN", "CREATE VIEW", "SELECT"}, Ungrantable: []string{"BACKUP_ADMIN"}, Revoked: []string{"h`r"}}, g)
 	require.False(t, g.Has("INSERT"))
 	require.True(t, Grants{Global: []string{"ALL PRIVILEGES"}}.Has("INSERT"))
-	require.False(t, Grants{Global: []string{"ALL PRIVILEGES"}}.Has(grantOption))
+	require.False(t, Grants{Global: []string{"ALL PRIVILEGES"}, Ungrantable: []string{"ALL PRIVILEGES"}}.Has(grantOption))
+	require.False(t, Grants{}.Has(grantOption))
 }

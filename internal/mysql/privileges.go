@@ -33,15 +33,29 @@ func Privileges(v Version) []Privilege {
 // all that baton needs on a server of that version.
 func Grant(v Version, account string) string { return grantOf(Privileges(v), account) }
 
-func grantOf(privileges []Privilege, account string) string {
+// isDynamic tells the dynamic privileges, each of which has a GRANT OPTION of its
+// own, from the static ones, which share one: their names have no underscores.
+func isDynamic(privilege string) bool { return strings.Contains(privilege, "_") }
+
+// grantOf grants privileges, each so that it may be granted on where that is
+// needed. ungrantable are those that the account has without.
+func grantOf(privileges []Privilege, account string, ungrantable ...string) string {
 	var names []string
 	option := ""
 	for _, p := range privileges {
 		if p.Name == grantOption {
 			option = " WITH " + grantOption
+			for _, name := range ungrantable {
+				if isDynamic(name) {
+					names = append(names, name)
+				}
+			}
 			continue
 		}
 		names = append(names, p.Name)
+		if isDynamic(p.Name) {
+			option = " WITH " + grantOption
+		}
 	}
 	if len(names) == 0 {
 		names = []string{"USAGE"}

@@ -102,16 +102,49 @@ func TestTheGrantIsEnoughAndNoLessIs(t *testing.T) {
 			require.NoError(t, err, "with all: %s", n.do)
 		}
 		require.Error(t, attempt(n, p.Name), "without %s: %s", p.Name, n.do)
+		found := checkPrivileges(t, target)
+		require.Equal(t, onlyThat(p.Name, "`p`@`%`"), found.SQL, "it names exactly what is missing")
+		want := mysql.Warn
+		if p.Required {
+			want = mysql.Error
+		}
+		require.Equal(t, want, found.Level, "without %s", p.Name)
+		require.Contains(t, found.Message, p.Name)
+		s.MustExec(t, found.SQL)
+		require.Equal(t, mysql.OK, checkPrivileges(t, target).Level, "with it again")
 	}
 
+	// A dynamic privilege has a GRANT OPTION of its own.
+	s.MustExec(t, "REVOKE ALL PRIVILEGES, GRANT OPTION FROM p", full, "REVOKE XA_RECOVER_ADMIN ON *.* FROM p", "GRANT XA_RECOVER_ADMIN ON *.* TO p")
+	found := checkPrivileges(t, target)
+	require.Equal(t, "GRANT XA_RECOVER_ADMIN ON *.* TO `p`@`%` WITH GRANT OPTION", found.SQL)
+	s.MustExec(t, found.SQL)
+	require.Equal(t, mysql.OK, checkPrivileges(t, target).Level)
+
 	s.MustExec(t, "REVOKE ALL PRIVILEGES, GRANT OPTION FROM p")
-	members := surveyAll(t.Context(), []mysql.Target{target}, "db1", false)
-	found := find(t, mysql.Examine(mysql.Cluster{Members: members}), "db1", mysql.SubjectPrivileges)
+	found = checkPrivileges(t, target)
 	require.Equal(t, mysql.Error, found.Level)
 	s.MustExec(t, found.SQL)
-	members = surveyAll(t.Context(), []mysql.Target{target}, "db1", false)
-	found = find(t, mysql.Examine(mysql.Cluster{Members: members}), "db1", mysql.SubjectPrivileges)
-	require.Equal(t, mysql.OK, found.Level, found.Message)
+	require.Equal(t, mysql.OK, checkPrivileges(t, target).Level, found.Message)
+}
+
+// checkPrivileges is what `baton check` says about the account of a target.
+func checkPrivileges(t *testing.T, target mysql.Target) mysql.Finding {
+	t.Helper()
+	members := surveyAll(t.Context(), []mysql.Target{target}, target.Name, false)
+	return find(t, mysql.Examine(mysql.Cluster{Members: members}), target.Name, mysql.SubjectPrivileges)
+}
+
+// onlyThat is the statement that grants one privilege. GRANT OPTION goes with
+// USAGE; a dynamic privilege has one of its own.
+func onlyThat(privilege, account string) string {
+	switch {
+	case privilege == "GRANT OPTION":
+		return "GRANT USAGE ON *.* TO " + account + " WITH GRANT OPTION"
+	case strings.Contains(privilege, "_"):
+		return "GRANT " + privilege + " ON *.* TO " + account + " WITH GRANT OPTION"
+	}
+	return "GRANT " + privilege + " ON *.* TO " + account
 }
 
 // run executes a statement, reading the rows it may have.

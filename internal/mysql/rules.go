@@ -83,7 +83,7 @@ func judgePrivileges(_ *Cluster, m *Member) verdict {
 		consequence = ""
 	}
 	return verdict{level: level, message: fmt.Sprintf("%s lacks %s", f.Account, named(missing)),
-		mend: consequence + "grant what is missing", command: grantOf(missing, f.Account)}
+		mend: consequence + "grant what is missing", command: grantOf(missing, f.Account, f.Grants.Ungrantable...)}
 }
 
 // named lists privileges, with what they are for where they are few.
