@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -37,8 +39,13 @@ type HookFacts struct {
 	Reason     string `json:"reason"`
 }
 
+// secretVariable is where baton may have been given its account's password, which
+// is none of a hook's business: what a hook prints gets into errors.
+const secretVariable = "BATON_MYSQL_PASSWORD="
+
 func (f HookFacts) environment() []string {
-	return append(os.Environ(),
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, secretVariable) })
+	return append(inherited,
 		"BATON_HOOK="+f.Hook, "BATON_KIND="+string(f.Kind),
 		"BATON_OLD_LEADER="+f.OldLeader, "BATON_OLD_ADDRESS="+f.OldAddress,
 		"BATON_NEW_LEADER="+f.NewLeader, "BATON_NEW_ADDRESS="+f.NewAddress,

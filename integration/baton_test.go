@@ -37,6 +37,8 @@ type baton struct {
 	logFile  string // what every run of the daemon has written to standard error
 	// wrap is put before the program's command line, to run it under a limit.
 	wrap []string
+	// env is added to the environment of the program, of its verbs too.
+	env []string
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -151,7 +153,7 @@ func (b *baton) launch() {
 	require.NoError(b.t, err)
 	defer log.Close()
 	cmd.Stderr = log
-	cmd.Env = environment()
+	cmd.Env = append(environment(), b.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	exited, started := make(chan struct{}), make(chan error)
 	go func() {
@@ -307,7 +309,7 @@ func (b *baton) command(args ...string) (stdout, stderr string, code int) {
 	path, err := program()
 	require.NoError(b.t, err)
 	cmd := exec.Command(path, args...)
-	cmd.Env = environment()
+	cmd.Env = append(environment(), b.env...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err = cmd.Run()
