@@ -45,6 +45,15 @@ func someInstance(_ *cobra.Command, args []string) error {
 
 // flagError makes cobra's complaint about a flag a usage error that suggests.
 func flagError(cmd *cobra.Command, err error) error {
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		f := wrong.GetFlag()
+		if f.Value.Type() == "int" {
+			return usage("--%s %q: a whole number, such as 20", f.Name, wrong.GetValue())
+		}
+		if f.Value.Type() == "duration" {
+			return usage("--%s %q: a time with its unit, such as 30s", f.Name, wrong.GetValue())
+		}
+	}
 	missing, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
 		return usage("%v", err)

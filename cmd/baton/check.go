@@ -15,15 +15,24 @@ import (
 
 func (p *program) checkVerb() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check --config FILE",
+		Use:   "check",
 		Short: "Check everything that must be true on each instance",
 		Long: "Check everything that must be true on each instance, with what to change and the SQL that changes\n" +
 			"it. Nothing is changed, and no daemon is needed. Exit code 1 when something forbids replicating.",
+		Example: "  baton check\n" +
+			"  baton check --config /etc/baton/shop.yaml -o json",
 		Args: noArgs,
 	}
-	file := configFlag(cmd, "the cluster's configuration `file`")
+	file := configFlag(cmd, "the cluster's configuration `file` (default: the only one in "+configFolder+")")
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *file == "" {
+			only, err := onlyConfig(p.configFolder, "name its configuration with --config FILE")
+			if err != nil {
+				return err
+			}
+			*file = only
+		}
 		cfg, err := loadConfig(*file)
 		if err != nil {
 			return err

@@ -5,12 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/batondb/baton/cmd/internal/admin"
+)
+
+// configFolder holds the configurations that baton@.service runs; exampleConfig is
+// in the package, and none of them.
+const (
+	configFolder  = "/etc/baton"
+	exampleConfig = "baton.example.yaml"
 )
 
 // completionTimeout bounds what a shell waits for names.
@@ -26,12 +36,14 @@ func configFlag(cmd *cobra.Command, meaning string) *string {
 // daemonAddress is how a verb is told where its daemon is.
 type daemonAddress struct {
 	config, socket *string
+	folder         string // of the configurations of this machine
 }
 
 // daemonFlags adds --config and --socket to a verb.
-func daemonFlags(cmd *cobra.Command) daemonAddress {
+func (p *program) daemonFlags(cmd *cobra.Command) daemonAddress {
 	a := daemonAddress{
-		config: configFlag(cmd, "find the daemon by the cluster's configuration `file`"),
+		folder: p.configFolder,
+		config: configFlag(cmd, "find the daemon by this configuration `file` (default: the only one in "+configFolder+")"),
 		socket: cmd.Flags().StringP("socket", "s", "", "find the daemon by its socket's `path`"),
 	}
 	_ = cmd.MarkFlagFilename("socket", "sock")
@@ -40,17 +52,50 @@ func daemonFlags(cmd *cobra.Command) daemonAddress {
 
 // client returns the client of the daemon that the flags name.
 func (a daemonAddress) client() (*admin.Client, error) {
-	switch {
-	case *a.socket != "":
+	if *a.socket != "" {
 		return admin.NewClient(*a.socket), nil
-	case *a.config != "":
-		at, err := admin.Locate(*a.config)
-		if err != nil {
-			return nil, err
-		}
-		return admin.NewClient(at.Socket), nil
 	}
-	return nil, usage("which cluster? name its configuration with --config FILE, or the daemon's socket with --socket PATH")
+	at, err := a.locate()
+	if err != nil {
+		return nil, err
+	}
+	return admin.NewClient(at.Socket), nil
+}
+
+// locate finds the daemon by its configuration: the one that is named, or the only
+// one of this machine.
+func (a daemonAddress) locate() (admin.Location, error) {
+	if *a.config == "" {
+		file, err := onlyConfig(a.folder, "name its configuration with --config FILE, or the daemon's socket with --socket PATH")
+		if err != nil {
+			return admin.Location{}, err
+		}
+		*a.config = file
+	}
+	return admin.Locate(*a.config)
+}
+
+// onlyConfig returns the configuration in folder when there is just one: most
+// machines have one cluster, and whoever is woken by it knows which. The example
+// of the package doesn't count.
+func onlyConfig(folder, otherwise string) (string, error) {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrPermission) {
+		return "", usage("which cluster? %s can't be read: run this as root or as a user in the group baton, or %s", folder, otherwise)
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".yaml") && e.Name() != exampleConfig {
+			files = append(files, filepath.Join(folder, e.Name()))
+		}
+	}
+	switch len(files) {
+	case 1:
+		return files[0], nil
+	case 0:
+		return "", usage("which cluster? %s", otherwise)
+	}
+	return "", usage("which cluster? there are %s: %s", strings.Join(files, ", "), otherwise)
 }
 
 // complete gives a shell the names of instances: from the daemon, or from the
@@ -90,7 +135,7 @@ func (a daemonAddress) instances(ctx context.Context) []string {
 			return names
 		}
 	}
-	if at, err := admin.Locate(*a.config); err == nil {
+	if at, err := a.locate(); err == nil {
 		return slices.Clone(at.Instances)
 	}
 	return nil
@@ -106,8 +151,8 @@ func mendNoDaemon(verb *cobra.Command, e *admin.NoDaemonError) string {
 		file = f.Value.String()
 	}
 	mend := fmt.Sprintf("start it with: baton run --config %s", file)
-	if at, err := admin.Locate(file); err == nil && at.Cluster != "" {
-		mend += fmt.Sprintf(" (as a service: systemctl start baton@%s)", at.Cluster)
+	if service, found := strings.CutSuffix(filepath.Base(file), ".yaml"); found && filepath.Dir(file) == configFolder {
+		mend += fmt.Sprintf(" (as a service: systemctl start baton@%s)", service)
 	}
 	return mend
 }

@@ -22,9 +22,13 @@ func (p *program) eventsVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show what happened to the cluster",
-		Args:  noArgs,
+		Long: "Show what happened to the cluster, the newest last: commands and who gave them, hand-overs step by\n" +
+			"step, instances that were lost and came back. Times are UTC.",
+		Example: "  baton events -n 100\n" +
+			"  baton events --follow            # from now on, until Ctrl-C",
+		Args: noArgs,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	n := cmd.Flags().IntP("number", "n", 20, "show the newest `N`")
 	follow := cmd.Flags().BoolP("follow", "f", false, "go on showing them as they come")
 	format := outputFlag(cmd)

@@ -19,9 +19,12 @@ func (p *program) failoverVerb() *cobra.Command {
 		Long: "Make a follower the leader, whatever has become of the old one: the one that fits best, or the one\n" +
 			"that --to names. The old leader is fenced where it can be reached. Everything that is in the relay\n" +
 			"is kept. Where the leader is well, `baton switchover` is the verb.",
+		Example: "  baton status                     # whom it would promote, what would be lost, why it isn't done\n" +
+			"  baton failover                   # asks before it does it\n" +
+			"  baton failover --to db3",
 		Args: noArgs,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	o := failover.Order{}
 	cmd.Flags().StringVar(&o.To, "to", "", "make this `instance` the leader")
 	_ = cmd.RegisterFlagCompletionFunc("to", at.completeFlag)

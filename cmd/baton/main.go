@@ -30,6 +30,8 @@ func main() {
 		build:    build,
 		run:      daemonOf(build),
 		check:    check.Run,
+
+		configFolder: configFolder,
 	}
 	os.Exit(p.execute(ctx, os.Args[1:]))
 }

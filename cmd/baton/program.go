@@ -31,6 +31,8 @@ type program struct {
 	// check looks at every instance of cfg and changes nothing. What can't be
 	// reached is a finding.
 	check func(ctx context.Context, cfg config.Config) ([]mysql.Finding, error)
+	// configFolder is where the only configuration is taken from when none is named.
+	configFolder string
 }
 
 // terminal is where input comes from and output goes.

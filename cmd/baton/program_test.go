@@ -46,7 +46,7 @@ func TestUsageErrorsExitWith2AndSayWhatToDo(t *testing.T) {
 		"skip db2 --socket x --gtid " + uuid + ":1": "--yes",
 		"switchover --socket x":                     "add --yes",
 		"switchover --timeout 0s --yes --socket x":  "--timeout",
-		"switchover --timeout soon --socket x":      "invalid argument",
+		"switchover --timeout soon --socket x":      "such as 30s",
 		"switchover db2 --socket x":                 `"db2"`,
 		"switchover --allow-loss --socket x":        "unknown flag",
 		"failover --socket x":                       "add --yes",
@@ -58,7 +58,7 @@ func TestUsageErrorsExitWith2AndSayWhatToDo(t *testing.T) {
 		"relay dum":                                 "did you mean dump?",
 		"relay dump --gtid x --socket x":            "--gtid: malformed",
 		"relay dump -n -1 --socket x":               "a number from 0",
-		"events -n x --socket x":                    "invalid argument",
+		"events -n x --socket x":                    "such as 20",
 		"events -n -1 --socket x":                   "a number from 0",
 		"version 1":                                 `"1"`,
 		"status --config=a --socket=b more":         `"more"`,
@@ -85,7 +85,7 @@ func TestEveryVerbWithoutADaemonExitsWith3(t *testing.T) {
 	require.Equal(t, exitNoDaemon, b.do(t, "status", "--config", file))
 	require.Contains(t, b.err.String(), b.socket)
 	require.Contains(t, b.err.String(), "baton run --config "+file)
-	require.Contains(t, b.err.String(), "systemctl start baton@shop")
+	require.NotContains(t, b.err.String(), "systemctl", "the unit runs files of another folder")
 }
 
 func TestAConfigurationThatIsNotThereIsAFailure(t *testing.T) {
@@ -305,6 +305,48 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 		require.Contains(t, b.out.String(), "Usage:", line)
 		require.Empty(t, b.err.String(), line)
 	}
+}
+
+func TestEveryVerbHasAnExample(t *testing.T) {
+	b := newBench(t)
+	for _, verb := range []string{"run", "check", "status", "switchover", "failover", "rejoin", "pause", "resume", "skip", "events", "relay dump"} {
+		require.Equal(t, exitDone, b.do(t, append(strings.Fields(verb), "--help")...))
+		_, examples, _ := strings.Cut(b.out.String(), "\nExamples:\n")
+		require.Contains(t, examples, "  baton "+verb, verb)
+		for line := range strings.Lines(b.out.String()) {
+			require.LessOrEqual(t, len(strings.TrimRight(line, "\n")), 110, "%s: %s", verb, line)
+		}
+	}
+}
+
+func TestTheOnlyConfigurationOfAMachineNeedNotBeNamed(t *testing.T) {
+	b := newBench(t)
+	b.daemon(t)
+	dir := t.TempDir()
+	b.configFolder = dir
+	require.Equal(t, exitUsage, b.do(t, "status"), "there is none")
+	put := func(name string) {
+		text, err := os.ReadFile(b.configFile(t))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	put("shop.yaml")
+	put("baton.example.yaml")
+	put("shop.password")
+	require.Equal(t, exitDone, b.do(t, "status"), b.err.String())
+	require.Contains(t, b.out.String(), "shop: db1 leads")
+	require.Equal(t, exitDone, b.do(t, "check"), b.err.String())
+	require.Equal(t, exitDone, b.do(t, "__complete", "switchover", "--to", ""))
+	require.Contains(t, b.out.String(), "db2")
+	require.Equal(t, exitUsage, b.do(t, "run"), "what is started is named")
+	put("bank.yaml")
+	for _, verb := range []string{"status", "check", "switchover"} {
+		require.Equal(t, exitUsage, b.do(t, verb))
+		require.Contains(t, b.err.String(), "there are "+filepath.Join(dir, "bank.yaml")+", "+filepath.Join(dir, "shop.yaml"), verb)
+	}
+	b.configFolder = filepath.Join(dir, "nowhere")
+	require.Equal(t, exitUsage, b.do(t, "status"))
+	require.Contains(t, b.err.String(), "--config FILE")
 }
 
 func TestManualPagesOfAllVerbsAreWritten(t *testing.T) {

@@ -19,9 +19,11 @@ func (p *program) rejoinVerb() *cobra.Command {
 			"cluster lacks, it follows, as it does without this verb. What it alone has is exported, as SQL and\n" +
 			"JSON; with --rewind it is then undone, row by row, each compared with what the transaction left\n" +
 			"there, and the instance follows. DDL can't be undone: such an instance has to be seeded anew.",
+		Example: "  baton rejoin db1                 # is there anything to undo?\n" +
+			"  baton rejoin db1 --rewind        # undo it, and follow",
 		Args: oneInstance,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	cmd.ValidArgsFunction = at.complete
 	rewind := cmd.Flags().Bool("rewind", false, "undo what it alone has")
 	yes := cmd.Flags().BoolP("yes", "y", false, "don't ask")

@@ -30,7 +30,7 @@ func (p *program) relayListVerb() *cobra.Command {
 		Short: "List the relay's segments, the oldest first",
 		Args:  noArgs,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, err := at.client()
@@ -83,9 +83,11 @@ func (p *program) relayDumpVerb() *cobra.Command {
 		Short: "Show the relay's transactions and their events",
 		Long: "Show the relay's transactions and their events: all, those of one segment, or those of a GTID\n" +
 			"set. The segments are binlog files: mysqlbinlog shows the rows in them.",
+		Example: "  baton relay dump -n 10\n" +
+			"  baton relay dump --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23",
 		Args: noArgs,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	text := cmd.Flags().String("gtid", "", "show only these `GTIDs`, UUID:N or UUID:N-M, …")
 	segment := cmd.Flags().Uint64("segment", 0, "show only segment `N` of `baton relay ls`")
 	limit := cmd.Flags().IntP("number", "n", 0, "show at most `N` transactions")

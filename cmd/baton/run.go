@@ -12,7 +12,8 @@ func (p *program) runVerb() *cobra.Command {
 		Short: "Run the daemon of one cluster",
 		Long: "Run the daemon of one cluster in the foreground until SIGTERM or SIGINT, which stop it in\n" +
 			"order. SIGHUP reads the configuration again. The log goes to standard error.",
-		Args: noArgs,
+		Example: "  baton run --config /etc/baton/shop.yaml",
+		Args:    noArgs,
 	}
 	file := configFlag(cmd, "the cluster's configuration `file`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -17,9 +17,11 @@ func (p *program) skipVerb() *cobra.Command {
 		Long: "Leave out, on a follower, the transaction that it stopped at: baton commits an empty\n" +
 			"transaction with that GTID there and goes on. What the transaction changed is then missing on\n" +
 			"that follower for good. Mending the cause and `baton resume` loses nothing: prefer that.",
+		Example: "  baton status                     # the GTID that db2 stopped at, and why\n" +
+			"  baton skip db2 --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23",
 		Args: oneInstance,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	cmd.ValidArgsFunction = at.complete
 	text := cmd.Flags().String("gtid", "", "the transaction's `GTID`, as `baton status` shows it")
 	yes := cmd.Flags().BoolP("yes", "y", false, "don't ask")

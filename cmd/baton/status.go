@@ -34,9 +34,12 @@ func (p *program) statusVerb() *cobra.Command {
 			"LAG is the age of the oldest transaction that a follower lacks, BEHIND how many it lacks, TX/S\n" +
 			"how many are applied to it a second, MODE whether singly or in batches; ? means unknown.\n" +
 			"-o json is an API.",
+		Example: "  baton status\n" +
+			"  baton status --watch             # each second, until Ctrl-C\n" +
+			"  baton status -o json | jq -r .leader",
 		Args: noArgs,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	watch := cmd.Flags().BoolP("watch", "w", false, "show it again each second; on a terminal in place, else a line an instance")
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -19,9 +19,12 @@ func (p *program) switchoverVerb() *cobra.Command {
 		Long: "Hand the leadership over from a leader that is well, to the follower that fits best or to the one\n" +
 			"that --to names. No commit is lost. Whatever fails before the promotion is undone, and the old\n" +
 			"leader leads on; afterwards it follows the new one.",
+		Example: "  baton switchover --dry-run       # who would lead; nothing is done\n" +
+			"  baton switchover                 # asks before it does it\n" +
+			"  baton switchover --to db2 --yes -o json",
 		Args: noArgs,
 	}
-	at := daemonFlags(cmd)
+	at := p.daemonFlags(cmd)
 	o := failover.Order{}
 	cmd.Flags().StringVar(&o.To, "to", "", "hand over to this `instance`")
 	_ = cmd.RegisterFlagCompletionFunc("to", at.completeFlag)
