@@ -151,6 +151,20 @@ func TestGrouperRefusesWhatNoLeaderWithGTIDsWrites(t *testing.T) {
 	}
 }
 
+// The names are read for every statement and follower: they alone are allocated.
+func TestTheNamesOfATableCostNothingElse(t *testing.T) {
+	body := append(make([]byte, 8), "\x04shop\x00\x06orders\x00"...)
+	e := append(plain(replication.TABLE_MAP_EVENT)[:binlog.HeaderSize:binlog.HeaderSize], body...)
+	schema, table, err := binlog.TableName(e)
+	require.NoError(t, err)
+	require.Equal(t, []string{"shop", "orders"}, []string{schema, table})
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _, _ = binlog.TableName(e) }), 2.0)
+	for n := range body {
+		_, _, err := binlog.TableName(e[:binlog.HeaderSize+n])
+		require.ErrorIs(t, err, binlog.ErrMalformed, n)
+	}
+}
+
 func TestStatementsAreShownWithoutSecrets(t *testing.T) {
 	for statement, want := range map[string]string{
 		"CREATE USER 'u'@'%' IDENTIFIED WITH 'caching_sha2_password' AS '$A$005$hash'": "CREATE USER 'u'@'%' IDENTIFIED [hidden]",

@@ -75,16 +75,19 @@ func TableColumns(e Event) (uint64, error) {
 
 // tableNames reads the names in a Table_map_event and returns what follows them.
 func tableNames(e Event) (schema, table string, rest []byte, err error) {
-	malformed := fmt.Errorf("%w: the names in a Table_map_event are cut off", ErrMalformed)
+	// Made only when it is needed: this runs for every statement and follower.
+	malformed := func() (string, string, []byte, error) {
+		return "", "", nil, fmt.Errorf("%w: the names in a Table_map_event are cut off", ErrMalformed)
+	}
 	if len(e) < HeaderSize+tableNamesOffset+1 {
-		return "", "", nil, malformed
+		return malformed()
 	}
 	rest = e[HeaderSize+tableNamesOffset:]
 	var names [2]string
 	for i := range names {
 		// A length, the name and a NUL.
 		if len(rest) < 1 || len(rest) < int(rest[0])+2 {
-			return "", "", nil, malformed
+			return malformed()
 		}
 		n := int(rest[0])
 		names[i], rest = string(rest[1:1+n]), rest[n+2:]
