@@ -73,6 +73,10 @@ demo: build ## show baton replicate a shop from a leader to two followers, on se
 test: cgo programs lint ## check format, vet, staticcheck and run all tests with the race detector, on real MySQL servers
 	$(GO) test -race -count=1 -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
 
+.PHONY: screenshots
+screenshots: ## take the manual's pictures from a page that is open: make screenshots PAGE=http://127.0.0.1:8046/
+	@$(GO) run ./integration/screenshots -page '$(PAGE)'
+
 .PHONY: bench
 bench: build ## measure baton beside native replication: catch-up, latency, commits, fan-out, memory (some 20 minutes)
 	@integration/mysqltest/find-mysqld --with sysbench >/dev/null

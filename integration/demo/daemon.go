@@ -24,6 +24,8 @@ type daemon struct {
 	binary string
 	config string // path of the YAML file
 	socket string // of its admin API
+	page   string // address of its status page
+	free   func() // releases that address
 	log    string // path of what it writes to standard error
 
 	mu      sync.Mutex
@@ -35,6 +37,10 @@ type daemon struct {
 func newDaemon(binary, dir string, servers []*mysqltest.Server, leader *mysqltest.Server) (*daemon, error) {
 	d := &daemon{
 		binary: binary, config: filepath.Join(dir, "shop.yaml"), socket: filepath.Join(dir, "baton.sock"), log: filepath.Join(dir, "baton.log"),
+	}
+	var err error
+	if d.page, d.free, err = mysqltest.ReserveAddress(); err != nil {
+		return nil, err
 	}
 	password := filepath.Join(dir, "password")
 	if err := os.WriteFile(password, []byte(mysqltest.Password+"\n"), 0o600); err != nil {
@@ -50,7 +56,7 @@ func newDaemon(binary, dir string, servers []*mysqltest.Server, leader *mysqltes
 	fmt.Fprintf(&y, "leader: %s\n", leader.Name)
 	fmt.Fprintf(&y, "failover: {cooldown: %s}\n", cooldown)
 	y.WriteString("relay: {segment_size: 16MiB}\n")
-	fmt.Fprintf(&y, "admin: {socket: %q}\n", d.socket)
+	fmt.Fprintf(&y, "admin: {socket: %q, http: %q}\n", d.socket, d.page)
 	return d, os.WriteFile(d.config, []byte(y.String()), 0o600)
 }
 

@@ -107,6 +107,7 @@ func (d *demo) close(inOrder bool) error {
 			signal = syscall.SIGTERM
 		}
 		errs = append(errs, d.daemon.end(signal))
+		d.daemon.free()
 	}
 	var wg sync.WaitGroup // side by side: each removes a folder of 100 MB
 	failed := make([]error, len(d.servers))
@@ -175,6 +176,7 @@ func (d *demo) startDaemon(ctx context.Context) error {
 	if err := d.until(ctx, "baton streams from the leader and feeds both followers", d.watch.healthy); err != nil {
 		return err
 	}
+	d.say("its page is http://%s/: the topology, each follower's lag, what a failover would do; leave it open", d.daemon.page)
 	d.say("baton run: it streams from db1, has made the others read_only and feeds them; a commit returns when baton has fsynced it:\n"+
 		"it has set semi-sync up (durability balanced, ack_timeout %s). All by default, but failover.cooldown: %s, to be killed again soon", ackTimeout, cooldown)
 	return nil

@@ -26,6 +26,16 @@ type portReservation struct {
 
 var errPortTaken = errors.New("port is taken")
 
+// ReserveAddress returns an address of loopback that nobody listens on, for a program under test that is started more
+// than once. No server of this package takes it before release.
+func ReserveAddress() (address string, release func(), err error) {
+	r, err := reserveAnyPort()
+	if err != nil {
+		return "", nil, err
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)), r.release, nil
+}
+
 // reserveAnyPort reserves a port that nobody listens on.
 func reserveAnyPort() (*portReservation, error) {
 	var last error

@@ -1,6 +1,6 @@
 // Package admin is how operators and other programs talk to the daemon: an API
 // of HTTP and JSON on a unix socket, the client of it that baton's verbs use,
-// and the metrics.
+// the metrics, and the status page.
 //
 // It owns the types that go over the socket ([Status], whose JSON is an API)
 // and decides nothing: the daemon implements [Cluster] and [HandOvers], and
@@ -25,6 +25,8 @@
 //	GET  /v1/leader                              {"name","address"} of whom writes are led to; 503 while nobody is
 //	GET  /v1/instances/X/leader                  200 while writes are led to X, else 503 and why
 //	GET  /v1/instances/X/follower?max_lag=5s     200 while X follows within that, else 503 and why
+//	GET  /v1/session                             [Session]: who asks, and what they may do; TCP only
+//	GET  /v1/watch                               Server-Sent Events: "hello" with [Watched], then "status", "sample", "event"; TCP only
 //	GET  /v1/relay/segments                      [RelaySegment, …]              socket only
 //	GET  /v1/relay/transactions?gtid=SET&segment=N&limit=N   JSON lines of RelayTransaction   socket only
 //	POST /v1/pause?instance=X                    command; no instance: every follower
@@ -37,6 +39,7 @@
 //	POST /v1/failover/pause, /v1/failover/resume command
 //	POST /v1/rejoin?instance=X&rewind=true       command; JSON lines of [Progress]
 //	GET  /health                                 200 while the daemon runs
+//	GET  /, /page/                               the status page; TCP only
 //	GET  /metrics                                Prometheus
 //	GET  /debug/pprof/                           socket only
 //

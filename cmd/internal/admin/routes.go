@@ -40,7 +40,7 @@ func inTime(next http.Handler) http.Handler {
 }
 
 // public are the paths that are open to everybody who can connect.
-func public(path string) bool { return path == "/health" }
+func public(path string) bool { return path == "/health" || isPage(path) }
 
 // tcpRoutes are answered on TCP and on the socket.
 func (s *Server) tcpRoutes(registry *prometheus.Registry) *http.ServeMux {
@@ -110,12 +110,17 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) error {
+	answer(w, http.StatusOK, s.current())
+	return nil
+}
+
+// current is the status of now.
+func (s *Server) current() Status {
 	status := s.deps.Cluster.Status()
 	if status.Time.IsZero() {
 		status.Time = time.Now().UTC()
 	}
-	answer(w, http.StatusOK, status)
-	return nil
+	return status
 }
 
 func (s *Server) skip(ctx context.Context, r *http.Request) (any, error) {

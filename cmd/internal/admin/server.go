@@ -71,7 +71,10 @@ type Server struct {
 	cfg     Config
 	deps    Deps
 	streams chan struct{} // a token for each stream
-	access  *access       // over TCP
+	// For pages: what they are told, and a token for each.
+	samples  samples
+	watchers chan struct{}
+	access   *access // over TCP
 
 	mu      sync.Mutex
 	closed  bool
@@ -92,7 +95,7 @@ func New(cfg Config, deps Deps) *Server {
 	if deps.Logger == nil {
 		deps.Logger = zap.NewNop()
 	}
-	s := &Server{cfg: cfg, deps: deps, streams: make(chan struct{}, maxStreams)}
+	s := &Server{cfg: cfg, deps: deps, streams: make(chan struct{}, maxStreams), watchers: make(chan struct{}, maxWatchers)}
 	s.access = &access{tls: cfg.TLS, logger: deps.Logger, socket: cfg.Socket}
 	s.access.set(cfg.Tokens)
 	return s
@@ -136,7 +139,10 @@ func (s *Server) Open(ctx context.Context) error {
 		if s.cfg.TLS.Cert != "" {
 			server.TLSConfig = s.access.encrypted()
 		}
-		s.serve(tcp, onlyLocalNames(tcp.Addr(), s.access.admit(public, s.tcpRoutes(registry))), server)
+		mux := s.tcpRoutes(registry)
+		s.pageRoutes(mux)
+		s.serve(tcp, onlyLocalNames(tcp.Addr(), s.access.admit(public, mux)), server)
+		s.serving.Go(func() { s.look(base) })
 	}
 	return nil
 }

@@ -245,6 +245,7 @@ func TestASkipWithoutAGTIDIsABadRequest(t *testing.T) {
 
 type reply struct {
 	status int
+	header http.Header
 	body   string
 	err    Error
 }
@@ -269,7 +270,7 @@ func send(t *testing.T, c *http.Client, method, url string) reply {
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
-	out := reply{status: answer.StatusCode, body: string(body)}
+	out := reply{status: answer.StatusCode, header: answer.Header, body: string(body)}
 	_ = json.Unmarshal(body, &out.err)
 	return out
 }
