@@ -17,6 +17,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the generated parts of the manual")
 
+// statesPattern finds the states of an instance in the code.
+const statesPattern = `(?m)^\t(?:Streaming|CatchingUp|Paused|Stopped|Unreachable|Quarantined|NeedsSeed) += "([a-z-]+)"`
+
 const configurationManual = "../docs/configuration.md"
 
 // TestConfigurationManualIsComplete compares the manual's table of keys with the parser's. To rewrite it:
@@ -87,7 +90,7 @@ func TestManualNamesWhatOperatorsMeet(t *testing.T) {
 	for _, c := range []struct{ what, source, pattern, manual string }{
 		{"kinds of events", "../internal/history/event.go", `Kind += "([a-z-]+)"`, "../docs/operations.md"},
 		{"subjects of baton check", "../internal/mysql/finding.go", `Subject\w+ += "([a-z-]+)"`, "../docs/operations.md"},
-		{"states of an instance", "../cmd/internal/admin/status.go", `(?m)^\t(?:Streaming|CatchingUp|Paused|Stopped|Unreachable|Quarantined|NeedsSeed) += "([a-z-]+)"`, "../docs/operations.md"},
+		{"states of an instance", "../cmd/internal/admin/status.go", statesPattern, "../docs/operations.md"},
 		{"fields of the status", "../cmd/internal/admin/status.go", `json:"([a-z_]+)"`, "../docs/operations.md"},
 		{"keys of the log", "../internal/logkey/logkey.go", `= "([a-z_]+)"`, "../docs/operations.md"},
 		{"verbs", "../cmd/baton/*.go", `Use: +"(run|check|status|pause|resume|skip|relay|events|version|switchover|failover|rejoin)\b`, "../docs/operations.md"},
@@ -106,6 +109,18 @@ func TestManualNamesWhatOperatorsMeet(t *testing.T) {
 			}
 			require.Empty(t, missing, "add what these are, in backticks, to %s", c.manual)
 		})
+	}
+}
+
+func TestEveryStateHasItsSection(t *testing.T) {
+	manual, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+	states := namesIn(t, "../cmd/internal/admin/status.go", regexp.MustCompile(statesPattern))
+	require.Len(t, states, 7)
+	for _, state := range states {
+		_, section, found := strings.Cut(string(manual), "\n### `"+state+"`\n")
+		require.True(t, found, "%s: say what it means and what to type", state)
+		section, _, _ = strings.Cut(section, "\n##")
 	}
 }
 

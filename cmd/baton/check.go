@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,7 @@ func (p *program) checkVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		findings, err := p.check(cmd.Context(), cfg)
+		findings, err := p.patiently(func() ([]mysql.Finding, error) { return p.check(cmd.Context(), cfg) })
 		if err != nil {
 			return err
 		}
@@ -52,6 +53,29 @@ func (p *program) checkVerb() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// patience is the time after which somebody at a terminal is told what takes so long.
+const patience = time.Second
+
+// patiently does ask, and says what is waited for when it takes its time.
+func (p *program) patiently(ask func() ([]mysql.Finding, error)) ([]mysql.Finding, error) {
+	if !p.terminal.shows {
+		return ask()
+	}
+	answered, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		select {
+		case <-answered:
+		case <-time.After(patience):
+			fmt.Fprintln(p.terminal.err, "asking the instances; one that doesn't answer is waited for …")
+		}
+	}()
+	findings, err := ask()
+	close(answered)
+	<-told
+	return findings, err
 }
 
 func number(findings []mysql.Finding, level mysql.Level) int {

@@ -307,6 +307,19 @@ func TestHelpGoesToStandardOutput(t *testing.T) {
 	}
 }
 
+func TestCheckSaysWhatItWaitsFor(t *testing.T) {
+	b := newBench(t)
+	asked := make(chan struct{})
+	b.check = func(context.Context, config.Config) ([]mysql.Finding, error) { <-asked; return b.findings, nil }
+	said := &written{}
+	b.terminal.shows, b.terminal.out, b.terminal.err = true, &b.out, said
+	done := make(chan int)
+	go func() { done <- b.execute(t.Context(), []string{"check", "--config", b.configFile(t)}) }()
+	require.Eventually(t, func() bool { return strings.Contains(said.String(), "asking the instances") }, time.Minute, 10*time.Millisecond)
+	close(asked)
+	require.Equal(t, exitDone, <-done)
+}
+
 func TestEveryVerbHasAnExample(t *testing.T) {
 	b := newBench(t)
 	for _, verb := range []string{"run", "check", "status", "switchover", "failover", "rejoin", "pause", "resume", "skip", "events", "relay dump"} {
