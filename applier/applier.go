@@ -78,6 +78,9 @@ type Deps struct {
 	Dial  func(ctx context.Context) (*client.Conn, error)
 	Relay Relay
 	Gate  Gate
+	// LeaderNow is the leader's clock now, by which its commits are dated; nil:
+	// this machine's.
+	LeaderNow func() time.Time
 	// Recorder is told what happens to the follower.
 	Recorder history.Recorder
 	Logger   *zap.Logger
@@ -106,6 +109,9 @@ type Applier struct {
 
 // New makes an Applier that Run starts.
 func New(cfg Config, deps Deps) *Applier {
+	if deps.LeaderNow == nil {
+		deps.LeaderNow = time.Now
+	}
 	return &Applier{name: cfg.Name, cfg: cfg, deps: deps, busy: make(chan struct{}, 1), kick: make(chan struct{}),
 		progress: progress{state: Connecting, since: time.Now()}}
 }

@@ -41,7 +41,7 @@ type Status struct {
 	Since   time.Time // when the state began
 	Mode    string    // empty when nothing is being applied
 	Failure *Failure  // nil when nothing is wrong
-	// Lag is how long ago the leader committed the oldest durable transaction that
+	// Lag is how long ago, by the leader's own clock, it committed the oldest durable transaction that
 	// the follower lacks; 0 when it lacks none, negative when unknown. Where the
 	// follower wasn't given that transaction yet, it is the most that it can be.
 	Lag time.Duration
@@ -66,7 +66,7 @@ type progress struct {
 	oldest   time.Time // the leader's commit time of the oldest of them; zero when unknown
 	known    bool      // a round has begun: what follows means something
 	given    gtid.Set  // what the follower has or was given
-	atHead   time.Time // when the follower last lacked nothing; zero when that wasn't seen
+	atHead   time.Time // when the follower last lacked nothing, by the leader's clock; zero when that wasn't seen
 	applied  int64
 	bytes    int64
 	retries  int64
@@ -78,7 +78,8 @@ type progress struct {
 	lastCommit time.Time // when the leader committed lastGTID
 }
 
-// lag computes Status.Lag at a moment when durable was durable.
+// lag computes Status.Lag at a moment, by the leader's clock, when durable was
+// durable.
 func (p *progress) lag(now time.Time, durable gtid.Set) time.Duration {
 	if p.lacking {
 		if p.oldest.IsZero() {
@@ -108,7 +109,7 @@ func (a *Applier) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p := &a.progress
-	s := Status{State: p.state, Since: p.since, Lag: p.lag(time.Now(), durable), Applied: p.applied, Bytes: p.bytes, Retries: p.retries,
+	s := Status{State: p.state, Since: p.since, Lag: p.lag(a.deps.LeaderNow(), durable), Applied: p.applied, Bytes: p.bytes, Retries: p.retries,
 		InFlight: p.inFlight, LastGTID: p.lastGTID, LastTime: p.lastTime}
 	if p.failure != nil {
 		failure := *p.failure

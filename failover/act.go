@@ -73,6 +73,7 @@ func (a *action) undo(ctx context.Context, cause error) error {
 	err := a.deps.Lease.Update(func(l *Leadership) { l.HandOver = a.handOver.Unfinished })
 	if a.sealed {
 		if openErr := a.openLeader(bounded, from); openErr != nil {
+			a.setOpened(time.Time{}) // so that reconcile opens it once that is possible
 			err = errors.Join(err, fmt.Errorf("%s is still read-only, until it can be streamed from: %w", from, openErr))
 		}
 	} else {

@@ -51,8 +51,7 @@ func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 		FenceHook: len(settings.Hooks.Fence) > 0, Durable: c.deps.Relay.Durable(), Leader: v,
 	}
 	if l.Last != nil {
-		// The clock may have been set back since.
-		cluster.Cooldown = min(settings.Cooldown, settings.Cooldown-now.Sub(l.Last.At))
+		cluster.Cooldown = cooldown(settings.Cooldown, l.Last.At, c.started, now)
 	}
 	if leader.Facts != nil {
 		cluster.LeaderExecuted = leader.Facts.GTIDExecuted
@@ -67,6 +66,17 @@ func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
 	defer c.mu.Unlock()
 	c.verdict, c.plan = v, p
 	return v, p
+}
+
+// cooldown is how long it is until a failover may follow a hand-over that was done
+// at a moment, 0 or less when it may now. The moment may be one of an earlier
+// process, and this machine's clock have been set back since: then it counts from
+// this process's start, so that it comes to its end all the same.
+func cooldown(length time.Duration, done, started, now time.Time) time.Duration {
+	if done.After(now) {
+		done = started
+	}
+	return length - now.Sub(done)
 }
 
 // bootsFenced tells whether the leader, started again by somebody, takes no

@@ -225,7 +225,7 @@ func (o *Observer) look() (View, mysql.Cluster) {
 		v.Instances = append(v.Instances, Instance{
 			Name: w.target.Name, Address: w.target.Address, Leader: leads,
 			Observed: w.observed, Fault: w.fault, Since: w.since, Answered: w.pulse.Read, Facts: w.current(w.pulse),
-			FailingSince: w.failing, RefusedSince: w.refused, RestartedAt: w.restarted,
+			FailingSince: w.failing, RefusedSince: w.refused,
 			WriteFault: w.writeFault, WriteSince: w.writeSince,
 		})
 		c.Members = append(c.Members, mysql.Member{
@@ -243,6 +243,19 @@ func (o *Observer) relay() *mysql.RelaySets {
 		return nil
 	}
 	return &mysql.RelaySets{Base: o.deps.Relay.Base(), Durable: o.deps.Relay.Durable()}
+}
+
+// LeaderNow is the leader's clock now, as it was compared with this machine's
+// when it last answered: what it says of when it committed something is to be
+// compared with this. This machine's own clock while it has not answered.
+func (o *Observer) LeaderNow() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if leader := o.leading(); leader != nil && leader.facts != nil {
+		return now.Add(leader.pulse.Clock.Offset)
+	}
+	return now
 }
 
 // leading returns the leader's watch; o.mu is held.

@@ -27,7 +27,7 @@ func (c *Controller) reconcile(ctx context.Context) {
 	}
 	stream := c.deps.Stream.State()
 	settings, _ := c.config()
-	if leader.Facts.SuperReadOnly && c.isOurs(leader) {
+	if leader.Facts.SuperReadOnly && c.isOurs(ctx, leader) {
 		c.reopen(ctx, l.Leader)
 		return
 	}
@@ -73,21 +73,23 @@ func (c *Controller) takeUp(ctx context.Context, h HandOver, view View) {
 }
 
 // isOurs tells whether a leader that is fenced was fenced by baton: it has
-// started again since it was opened, or baton has not opened it yet. An operator
-// who makes a leader read-only means it.
-func (c *Controller) isOurs(leader Instance) bool {
+// started so, or baton has not opened it yet. An operator who makes a leader
+// read-only while it runs means it.
+func (c *Controller) isOurs(ctx context.Context, leader Instance) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.openedAt.IsZero() {
+	opened := c.openedAt
+	c.mu.Unlock()
+	if opened.IsZero() {
 		return true
 	}
-	// By its own uptime: a restart that follows another within a second or two can't
-	// be told by comparing two answers.
-	return leader.Answered.After(c.openedAt) && leader.Facts.Pulse().Started().After(c.openedAt.Add(-restartError))
+	if !leader.Answered.After(opened) {
+		return false // it said so before it was opened
+	}
+	bounded, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	since, err := c.servers.FencedSinceStart(bounded, leader.Name)
+	return err == nil && since // the next look asks again
 }
-
-// restartError is how exactly the time of a restart is known.
-const restartError = 3 * time.Second
 
 // noteOpen notes that the leader takes writes: from now on, only a restart makes
 // baton's fence of a read-only one.

@@ -37,6 +37,8 @@ type servers interface {
 	// SwitchOffSemiSync ends that commits wait, and lets go of those that do.
 	SwitchOffSemiSync(ctx context.Context, name string) error
 	MakeWritable(ctx context.Context, name string) error
+	// FencedSinceStart tells whether a fenced instance has been so since it started.
+	FencedSinceStart(ctx context.Context, name string) (bool, error)
 	PersistFence(ctx context.Context, name string) error
 	// WriteEpoch writes down, replicated, whom an epoch belongs to.
 	WriteEpoch(ctx context.Context, name string, epoch int64) error
@@ -115,6 +117,14 @@ func (s sqlServers) SwitchOffSemiSync(ctx context.Context, name string) error {
 
 func (s sqlServers) MakeWritable(ctx context.Context, name string) error {
 	return s.on(name, func(w *watch) error { return mysql.MakeWritable(ctx, w.db) })
+}
+
+func (s sqlServers) FencedSinceStart(ctx context.Context, name string) (since bool, err error) {
+	err = s.on(name, func(w *watch) error {
+		since, err = mysql.FencedSinceStart(ctx, w.db)
+		return err
+	})
+	return since, err
 }
 
 func (s sqlServers) PersistFence(ctx context.Context, name string) error {

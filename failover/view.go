@@ -33,9 +33,6 @@ type Instance struct {
 	// RefusedSince is when its host began to refuse connections, and has done
 	// nothing else since; zero while it does not.
 	RefusedSince time.Time
-	// RestartedAt is when it was started again while it was observed, by its own
-	// uptime and to about two seconds; zero for never.
-	RestartedAt time.Time
 	// WriteFault is why the leader, though it answers, can't be written to, and
 	// WriteSince since when; nil while it can, while that is not tried (see
 	// Config.Heartbeat), and where it only waits for an acknowledgement.

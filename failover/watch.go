@@ -38,17 +38,17 @@ type watch struct {
 	factsDue time.Time // likewise
 
 	// -----
-	cancel                      context.CancelFunc
-	asking                      time.Time // when the question was asked that is not answered yet; zero for none
-	observed                    bool
-	fault                       *mysql.Fault
-	since                       time.Time
-	failing, refused, restarted time.Time // as Instance has them
-	writeFault                  *mysql.Fault
-	writeSince                  time.Time
-	endBeat                     context.CancelFunc // ends the heartbeat that is being written; nil for none
-	facts                       *mysql.Facts       // of the last inspection
-	pulse                       mysql.Pulse        // of the last answer
+	cancel           context.CancelFunc
+	asking           time.Time // when the question was asked that is not answered yet; zero for none
+	observed         bool
+	fault            *mysql.Fault
+	since            time.Time
+	failing, refused time.Time // as Instance has them
+	writeFault       *mysql.Fault
+	writeSince       time.Time
+	endBeat          context.CancelFunc // ends the heartbeat that is being written; nil for none
+	facts            *mysql.Facts       // of the last inspection
+	pulse            mysql.Pulse        // of the last answer
 	// pending is the oldest pulse that still waits for a set of the leader that
 	// was asked for after it was read; settled is the last that has seen one. A
 	// set that was read after the leader's may hold more than that, and the
@@ -201,9 +201,6 @@ func (w *watch) answer(facts *mysql.Facts, p mysql.Pulse) {
 	}
 	w.observed, w.fault, w.asking = true, nil, time.Time{}
 	w.failing, w.refused = time.Time{}, time.Time{}
-	if p.RestartedSince(w.pulse) {
-		w.restarted = p.Started()
-	}
 	if facts != nil {
 		w.facts = facts
 	} else if w.facts.ServerUUID != p.ServerUUID {

@@ -56,7 +56,6 @@ type Facts struct {
 	LowerCaseTableNames int
 
 	Clock    Clock
-	Uptime   time.Duration
 	Channels []Channel // replication channels that are configured, running or not
 	SemiSync SemiSync
 	// Acknowledgers are the replicas that the server takes acknowledgements from,
@@ -126,6 +125,5 @@ func (f *Facts) setVariables(v values) {
 
 // setStatus fills in what SHOW GLOBAL STATUS answered, whose names vary in case.
 func (f *Facts) setStatus(v values) {
-	f.Uptime = v.seconds("uptime")
 	f.SemiSync.setStatus(v)
 }

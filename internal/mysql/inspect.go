@@ -90,23 +90,29 @@ func readSets(ctx context.Context, conn *sql.Conn, f *Facts) error {
 	return nil
 }
 
-// readClock compares the clocks: the server read its own somewhere between the
-// question and the answer. SYSDATE, since NOW would be the statement's start
-// even where the answer is delayed.
+// askClock asks for the server's clock, in microseconds. SYSDATE, since NOW would
+// be the statement's start even where the answer is delayed.
+const askClock = "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
+
+// clockOf compares the clocks: the server read its own somewhere between the
+// question and the answer.
+func clockOf(micros int64, asked, read time.Time) Clock {
+	half := read.Sub(asked) / 2
+	return Clock{Offset: time.UnixMicro(micros).Sub(asked.Add(half)), Error: half}
+}
+
 func readClock(ctx context.Context, conn *sql.Conn, f *Facts) error {
 	var micros int64
 	asked := time.Now()
-	err := conn.QueryRowContext(ctx, "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)").Scan(&micros)
-	if err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT "+askClock).Scan(&micros); err != nil {
 		return err
 	}
-	half := time.Since(asked) / 2
-	f.Clock = Clock{Offset: time.UnixMicro(micros).Sub(asked.Add(half)), Error: half}
+	f.Clock = clockOf(micros, asked, time.Now())
 	return nil
 }
 
 func readStatus(ctx context.Context, conn *sql.Conn, f *Facts) error {
-	status, err := namedValues(ctx, conn, "SHOW GLOBAL STATUS", statusNames())
+	status, err := namedValues(ctx, conn, "SHOW GLOBAL STATUS", semiSyncStatusNames)
 	if err == nil {
 		f.setStatus(status)
 	}

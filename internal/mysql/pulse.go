@@ -10,10 +10,6 @@ import (
 	"github.com/batondb/baton/binlog/gtid"
 )
 
-// restartTolerance is how inexact a server's uptime is, which is in whole
-// seconds.
-const restartTolerance = 2 * time.Second
-
 // A Pulse is the part of [Facts] that changes all the time.
 type Pulse struct {
 	Asked, Read   time.Time // the values were so at some moment between the two
@@ -23,7 +19,7 @@ type Pulse struct {
 	GTIDPurged    gtid.Set
 	ReadOnly      bool
 	SuperReadOnly bool
-	Uptime        time.Duration // whole seconds
+	Clock         Clock
 	// What these mean is said at [SemiSync].
 	SemiSyncActive         bool
 	SemiSyncUnacknowledged int64
@@ -36,11 +32,13 @@ func ReadPulse(ctx context.Context, conn *sql.Conn) (Pulse, error) {
 	p := Pulse{Asked: time.Now()}
 	var owned, executed, purged string
 	var status sql.NullString
-	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_owned, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.read_only, @@GLOBAL.super_read_only,"+
+	var micros int64
+	err := conn.QueryRowContext(ctx, "SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_owned, @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged, @@GLOBAL.read_only, @@GLOBAL.super_read_only, "+askClock+","+
 		" (SELECT GROUP_CONCAT(VARIABLE_NAME, '=', VARIABLE_VALUE) FROM performance_schema.global_status WHERE VARIABLE_NAME IN ('"+
-		strings.Join(statusNames(), "', '")+"'))").
-		Scan(&p.ServerUUID, &owned, &executed, &purged, &p.ReadOnly, &p.SuperReadOnly, &status)
+		strings.Join(semiSyncStatusNames, "', '")+"'))").
+		Scan(&p.ServerUUID, &owned, &executed, &purged, &p.ReadOnly, &p.SuperReadOnly, &micros, &status)
 	p.Read = time.Now()
+	p.Clock = clockOf(micros, p.Asked, p.Read)
 	if err == nil {
 		p.GTIDOwned, err = parseOwned(owned)
 	}
@@ -60,30 +58,15 @@ func ReadPulse(ctx context.Context, conn *sql.Conn) (Pulse, error) {
 	}
 	var s SemiSync
 	s.setStatus(v)
-	p.Uptime = v.seconds("uptime")
 	p.SemiSyncActive, p.SemiSyncUnacknowledged, p.SemiSyncWaiting = s.SourceActive, s.Unacknowledged, s.Waiting
 	return p, nil
 }
-
-// RestartedSince tells whether the server was started between an earlier pulse
-// and this one: it says that it runs for less long than it should. A server's
-// clock that was set back looks the same.
-func (p Pulse) RestartedSince(earlier Pulse) bool {
-	if earlier.Read.IsZero() || p.ServerUUID != earlier.ServerUUID {
-		return false
-	}
-	return p.Uptime+restartTolerance < earlier.Uptime+p.Asked.Sub(earlier.Read)
-}
-
-// Started is when the server was started, by this machine's clock and to about
-// two seconds.
-func (p Pulse) Started() time.Time { return p.Read.Add(-p.Uptime) }
 
 // Pulse returns the pulse that the facts hold.
 func (f *Facts) Pulse() Pulse {
 	return Pulse{
 		Asked: f.At, Read: f.Read, ServerUUID: f.ServerUUID, GTIDOwned: f.GTIDOwned, GTIDExecuted: f.GTIDExecuted, GTIDPurged: f.GTIDPurged,
-		ReadOnly: f.ReadOnly, SuperReadOnly: f.SuperReadOnly, Uptime: f.Uptime,
+		ReadOnly: f.ReadOnly, SuperReadOnly: f.SuperReadOnly, Clock: f.Clock,
 		SemiSyncActive: f.SemiSync.SourceActive, SemiSyncUnacknowledged: f.SemiSync.Unacknowledged, SemiSyncWaiting: f.SemiSync.Waiting,
 	}
 }
@@ -93,7 +76,7 @@ func (f *Facts) With(p Pulse) *Facts {
 	newer := *f
 	newer.GTIDOwned, newer.GTIDExecuted, newer.GTIDPurged = p.GTIDOwned, p.GTIDExecuted, p.GTIDPurged
 	newer.ReadOnly, newer.SuperReadOnly = p.ReadOnly, p.SuperReadOnly
-	newer.At, newer.Read, newer.Uptime = p.Asked, p.Read, p.Uptime
+	newer.At, newer.Read, newer.Clock = p.Asked, p.Read, p.Clock
 	newer.SemiSync.SourceActive, newer.SemiSync.Unacknowledged, newer.SemiSync.Waiting =
 		p.SemiSyncActive, p.SemiSyncUnacknowledged, p.SemiSyncWaiting
 	return &newer

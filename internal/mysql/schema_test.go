@@ -110,6 +110,16 @@ func TestAServerBootsFencedAndNoLongerSo(t *testing.T) {
 	require.Equal(t, "00", readOnly(t, s), "nothing changes before the next start")
 	require.NoError(t, s.Restart(t.Context()))
 	require.Equal(t, "11", readOnly(t, s))
+	sinceStart := func() bool {
+		since, err := mysql.FencedSinceStart(t.Context(), db)
+		require.NoError(t, err)
+		return since
+	}
+	require.True(t, sinceStart())
+	require.NoError(t, mysql.MakeFollower(t.Context(), db))
+	require.False(t, sinceStart())
+	require.NoError(t, mysql.Fence(t.Context(), db))
+	require.False(t, sinceStart(), "somebody has fenced it")
 	require.NoError(t, mysql.MakeFollower(t.Context(), db))
 	require.Equal(t, "10", readOnly(t, s))
 	require.NoError(t, mysql.MakeWritable(t.Context(), db))

@@ -31,14 +31,12 @@ type SemiSync struct {
 	Waiting int
 }
 
-// semiSyncStatusNames are the status variables of the source plugin.
+// semiSyncStatusNames are the status variables of the source plugin, by either
+// name.
 var semiSyncStatusNames = []string{
 	"Rpl_semi_sync_source_status", "Rpl_semi_sync_source_clients", "Rpl_semi_sync_source_no_tx", "Rpl_semi_sync_source_wait_sessions",
 	"Rpl_semi_sync_master_status", "Rpl_semi_sync_master_clients", "Rpl_semi_sync_master_no_tx", "Rpl_semi_sync_master_wait_sessions",
 }
-
-// statusNames are the status variables that Inspect and ReadPulse ask for.
-func statusNames() []string { return append([]string{"Uptime"}, semiSyncStatusNames...) }
 
 // semiSyncVariables are the variables of the source plugin, by either name.
 func semiSyncVariables() []string {

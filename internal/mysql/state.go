@@ -98,6 +98,19 @@ func Fenced(ctx context.Context, q Querier) (fenced bool, err error) {
 	return fenced, nil
 }
 
+// FencedSinceStart tells whether a server that is fenced has been so since it
+// started: super_read_only has the value that it started with, and nobody has set
+// it since. Unlike a comparison of times it doesn't depend on any clock. Its error
+// wraps a [*Fault].
+func FencedSinceStart(ctx context.Context, q Querier) (since bool, err error) {
+	err = q.QueryRowContext(ctx, "SELECT @@GLOBAL.super_read_only AND VARIABLE_SOURCE <> 'DYNAMIC'"+
+		" FROM performance_schema.variables_info WHERE VARIABLE_NAME = 'super_read_only'").Scan(&since)
+	if err != nil {
+		return false, fmt.Errorf("read who has set super_read_only: %w", Classify(err))
+	}
+	return since, nil
+}
+
 // PersistFence makes the server start with super_read_only=ON, and so
 // read_only=ON, from its next start on, and changes nothing before. A server
 // that is started without its option file, or with persisted_globals_load=OFF,

@@ -43,7 +43,7 @@ type follower struct {
 func (d *Daemon) startFollower(t mysql.Target) {
 	f := &follower{target: t, gate: &gate{d: d, target: t}, ended: make(chan struct{})}
 	f.applier = applier.New(d.applierConfig(t.Name), applier.Deps{
-		Dial: t.Dial, Relay: relayOf{d.relay}, Gate: f.gate, Recorder: d.history,
+		Dial: t.Dial, Relay: relayOf{d.relay}, Gate: f.gate, Recorder: d.history, LeaderNow: d.observer.LeaderNow,
 		Applied: d.measured.Applied(t.Name),
 		Logger:  d.logger.Named("applier").With(zap.String("instance", t.Name)),
 	})
