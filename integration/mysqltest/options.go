@@ -14,6 +14,7 @@ type options struct {
 	dataDir      string
 	noBinlog     bool
 	relaxed      bool
+	ownClock     bool
 	installation *Installation
 	testFolder   string // holds all servers of one Start or StartCluster; goes with the last of them
 }
@@ -46,6 +47,10 @@ func NoBinlog() Option { return func(o *options) { o.noBinlog = true } }
 // Relaxed gives up durability for speed (no fsync at commit). A kill of the server still loses nothing, since what was
 // written is with the kernel; a loss of power would.
 func Relaxed() Option { return func(o *options) { o.relaxed = true } }
+
+// OwnClock gives the server a clock that SetClock sets. Only its wall clock is another: what it waits for takes as long
+// as ever. It takes a C compiler.
+func OwnClock() Option { return func(o *options) { o.ownClock = true } }
 
 // CopyOf starts from a copy of the data directory of a server that was stopped, with a server_uuid of its own. The
 // default is an empty server.

@@ -18,8 +18,10 @@ type process struct {
 	exited chan struct{} // closed when the process is gone and has been waited for
 }
 
-func startProcess(program string, args ...string) (*process, error) {
+// startProcess starts it with more in its environment than this process has.
+func startProcess(environment []string, program string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(program, args...), exited: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), environment...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start mysqld: %w", err)

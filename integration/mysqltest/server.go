@@ -155,6 +155,11 @@ func (s *Server) prepare(ctx context.Context, dir string) error {
 	if err := os.Mkdir(filepath.Join(s.dir, "tmp"), 0o700); err != nil {
 		return err
 	}
+	if s.options.ownClock {
+		if err := s.makeClock(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.fillDataDir(ctx); err != nil {
 		return err
 	}
@@ -210,7 +215,7 @@ func (s *Server) boot(ctx context.Context) error {
 		return fmt.Errorf("write the option file of %s: %w", s.Name, err)
 	}
 	logged := len(s.readErrorLog())
-	p, err := startProcess(s.Installation.Mysqld, "--defaults-file="+file)
+	p, err := startProcess(s.clockEnvironment(), s.Installation.Mysqld, "--defaults-file="+file)
 	if err != nil {
 		return err
 	}

@@ -140,6 +140,22 @@ func TestTLSAndOtherSettings(t *testing.T) {
 	require.NotEmpty(t, cipher)
 }
 
+func TestAServersOwnClockIsSetWhileItRuns(t *testing.T) {
+	s := Start(t, OwnClock(), Relaxed())
+	ahead := func() time.Duration {
+		now, err := time.Parse("2006-01-02 15:04:05", s.Value(t, "SELECT UTC_TIMESTAMP()"))
+		require.NoError(t, err)
+		return time.Until(now).Round(time.Minute)
+	}
+	require.Zero(t, ahead())
+	for _, offset := range []time.Duration{5 * time.Hour, -30 * time.Hour} {
+		require.NoError(t, s.SetClock(offset))
+		eventually(t, func() bool { return ahead() == offset }, "the clock is set")
+	}
+	require.NoError(t, s.Restart(t.Context()))
+	require.Equal(t, -30*time.Hour, ahead(), "also when it starts again")
+}
+
 // Run as a child, it starts a server, says where, and is killed.
 func TestNothingStaysBehindAKilledProcess(t *testing.T) {
 	if os.Getenv("MYSQLTEST_CHILD") != "" {
