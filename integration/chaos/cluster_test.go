@@ -110,7 +110,7 @@ func newCluster(t testing.TB) *cluster {
 }
 
 func (n *node) launch(ctx context.Context, installation mysqltest.Installation) (err error) {
-	n.Server, err = mysqltest.Launch(ctx, n.disk.path, mysqltest.On(installation), mysqltest.Name(n.name), mysqltest.Relaxed(),
+	n.Server, err = mysqltest.Launch(ctx, n.disk.path, mysqltest.On(installation), mysqltest.Name(n.name), mysqltest.Relaxed(), mysqltest.OwnClock(),
 		mysqltest.Setting("max_binlog_size", "16M"))
 	if err != nil {
 		return err
@@ -190,6 +190,7 @@ func (c *cluster) heal() {
 	c.state.free(c.t)
 	for _, n := range c.nodes {
 		n.disk.free(c.t)
+		require.NoError(c.t, n.SetClock(0))
 		require.NoError(c.t, n.forBaton.Restore())
 		n.forBaton.Slow(0)
 		require.NoError(c.t, n.forClients.Restore())

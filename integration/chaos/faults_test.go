@@ -59,6 +59,7 @@ func faults() []fault {
 		{name: "flap", strike: flap},
 		{name: "errant", alone: true, strike: errant},
 		{name: "semi-sync", strike: semiSyncOff},
+		{name: "clocks", weight: 2, strike: clocksMoved},
 		{name: "switchover-step", weight: 2, strike: switchoverAtStep},
 	}
 }
@@ -100,7 +101,8 @@ func kill(x *round) {
 
 // The leader dies and is there again at once.
 func restart(x *round) {
-	x.strike(func(n *node) { n.kill(x.t); n.revive(x.t) })
+	x.strike(func(n *node) { n.kill(x.t) })
+	x.leader.revive(x.t)
 	x.load.await(10)
 }
 
@@ -218,8 +220,7 @@ func diskFull(x *round) {
 	x.strike(func(n *node) { n.disk.fill(x.t) })
 	x.pause(4000)
 	if x.r.IntN(2) == 0 && x.leader.Alive() {
-		x.struck = time.Now()
-		x.leader.kill(x.t)
+		x.strike(func(n *node) { n.kill(x.t) })
 		x.moved()
 	}
 }
@@ -309,6 +310,7 @@ func flap(x *round) {
 	for range 3 + x.r.IntN(3) {
 		n := x.cluster.leader()
 		n.kill(x.t)
+		x.reports.count("(leader killed)")
 		x.pause(800)
 		n.revive(x.t)
 		x.pause(800)
@@ -340,6 +342,29 @@ func errant(x *round) {
 	if leader := x.daemon.leadership().Leader; leader == n.name {
 		x.t.Errorf("%s leads, which has a transaction of its own", leader)
 	}
+}
+
+// The clocks of the servers jump, by hours and either way. Sometimes the leader dies then, or hands over.
+func clocksMoved(x *round) {
+	for _, n := range x.nodes {
+		require.NoError(x.t, n.SetClock(time.Duration(x.r.IntN(48)-24)*time.Hour))
+	}
+	x.pause(3000)
+	switch x.r.IntN(4) {
+	case 0:
+		kill(x)
+	case 1:
+		restart(x)
+	case 2:
+		switchover(x)
+	}
+	if x.r.IntN(2) == 0 {
+		for _, n := range x.nodes {
+			require.NoError(x.t, n.SetClock(0))
+		}
+		x.pause(2000)
+	}
+	x.load.await(10)
 }
 
 // Somebody switches semi-sync off: baton switches it on again (see settled).

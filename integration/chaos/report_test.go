@@ -37,6 +37,12 @@ func (r *report) time(name string, writable, written time.Duration) {
 	r.written[name] = append(r.written[name], written)
 }
 
+// groups are the faults whose times are also shown together. A fault that something else happened besides is in none.
+var groups = map[string][]string{
+	"= leader killed":            {"kill", "extra", "errant", "double", "double (second)"},
+	"= leader silent or cut off": {"stop", "stall", "one-way", "cut"},
+}
+
 // String is a table: for each fault how often, and p50, p95, p99 and the longest of both durations, in seconds.
 func (r *report) String() string {
 	r.mu.Lock()
@@ -45,6 +51,15 @@ func (r *report) String() string {
 	fmt.Fprintf(&b, "%-32s %5s | %-31s | %s\n", "fault", "count", "writable: n p50 p95 p99 max", "first acknowledged: n p50 p95 p99 max")
 	for _, name := range slices.Sorted(maps.Keys(r.counts)) {
 		fmt.Fprintf(&b, "%-32s %5d | %-31s | %s\n", name, r.counts[name], spread(r.writable[name]), spread(r.written[name]))
+	}
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
+		var writable, written []time.Duration
+		for _, name := range groups[group] {
+			writable, written = append(writable, r.writable[name]...), append(written, r.written[name]...)
+		}
+		if len(written) > 0 {
+			fmt.Fprintf(&b, "%-32s %5d | %-31s | %s\n", group, len(written), spread(writable), spread(written))
+		}
 	}
 	return b.String()
 }

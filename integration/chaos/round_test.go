@@ -201,19 +201,24 @@ func (x *round) moved() {
 		}
 		return ok, said
 	})
+	var writable time.Duration
 	for _, e := range x.daemon.events(x.struck) {
 		if e.Kind == history.HandOverStep && strings.Contains(e.Message, "writable") {
-			x.reports.time(x.name, e.Time.Sub(x.struck), told.Sub(x.struck))
-			return
+			writable = e.Time.Sub(x.struck)
+			break
 		}
 	}
-	x.reports.time(x.name, 0, told.Sub(x.struck))
+	x.t.Logf("%s: writable after %.3fs, first acknowledged after %.3fs", x.name, writable.Seconds(), told.Sub(x.struck).Seconds())
+	x.reports.time(x.name, writable, told.Sub(x.struck))
 }
 
 // strike takes the leader away.
 func (x *round) strike(how func(*node)) {
 	x.struck = time.Now()
 	how(x.leader)
+	if !x.leader.Alive() {
+		x.reports.count("(leader killed)")
+	}
 }
 
 // killDaemonAt kills the daemon at a step of a hand-over, if it comes to that, and starts it again after a while.
