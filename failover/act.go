@@ -42,15 +42,15 @@ func (a *action) step(name, detail string) {
 
 // write writes down how far the hand-over has come; nothing that belongs to a
 // step is done before.
-func (a *action) write(step Step) error {
-	a.handOver.Step = step
-	if step == Promote {
-		a.handOver.Unfinished = nil // it is overtaken
-	}
+func (a *action) write(ctx context.Context, step Step) error {
 	h := a.handOver
+	h.Step = step
+	if step == Promote {
+		h.Unfinished = nil // it is overtaken
+	}
 	to, _ := a.deps.Observer.View().Instance(h.To)
 	fenced := a.willBootFenced(to)
-	err := a.deps.Lease.Update(func(l *Leadership) {
+	err := a.deps.Lease.Update(ctx, func(l *Leadership) {
 		l.HandOver = &h
 		if step == Promote {
 			l.Leader, l.Epoch, l.BootsFenced = h.To, h.Epoch, fenced
@@ -59,18 +59,38 @@ func (a *action) write(step Step) error {
 		}
 	})
 	if err != nil {
+		a.doubtful = a.doubtful || step == Promote
 		return fmt.Errorf("write down the step %s: %w", step, err)
 	}
+	a.handOver = h
 	return nil
 }
 
 // undo gives a hand-over up whose promotion hasn't begun: the old leader goes on.
-// Where that can't be written down, reconcile tries again.
+// Where that can't be written down, reconcile tries again. If the promotion has
+// reached the record though writing it failed, it stands, and is finished by
+// reconcile: until that is certain, nobody is made writable.
 func (a *action) undo(ctx context.Context, cause error) error {
+	if err := a.deps.Lease.Held().Err(); err != nil {
+		return cause // it is for whoever holds the lease
+	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), openTimeout)
 	defer cancel()
 	from := a.handOver.From
-	err := a.deps.Lease.Update(func(l *Leadership) { l.HandOver = a.handOver.Unfinished })
+	err := a.deps.Lease.Update(bounded, func(l *Leadership) {
+		if l.Epoch < a.handOver.Epoch {
+			l.HandOver = a.handOver.Unfinished
+		}
+	})
+	switch {
+	case err == nil:
+		a.doubtful = false
+	case a.doubtful:
+		return errors.Join(cause, err)
+	}
+	if a.deps.Lease.Leadership().Epoch >= a.handOver.Epoch {
+		return errors.Join(cause, errors.New("the promotion is on record all the same, and is finished"))
+	}
 	if a.sealed {
 		if openErr := a.openLeader(bounded, from); openErr != nil {
 			a.setOpened(time.Time{}) // so that reconcile opens it once that is possible
@@ -155,7 +175,7 @@ func (a *action) ready(ctx context.Context) error {
 // back after it: what fails is tried again, by reconcile, or the candidate is
 // handed over from in turn.
 func (a *action) promote(ctx context.Context) error {
-	if err := a.write(Promote); err != nil {
+	if err := a.write(ctx, Promote); err != nil {
 		return a.undo(ctx, err)
 	}
 	a.step("promote", fmt.Sprintf("%s leads, in epoch %d", a.handOver.To, a.handOver.Epoch))
@@ -187,7 +207,7 @@ func (a *action) finish(ctx context.Context) (err error) {
 	if a.handOver.Kind == Switchover {
 		a.tryHooks(ctx, "after_switchover", a.settings.Hooks.AfterSwitchover)
 	}
-	if err := a.complete(fenced); err != nil {
+	if err := a.complete(ctx, fenced); err != nil {
 		return err
 	}
 	a.writeEpoch(ctx, to, a.handOver.Epoch)
@@ -195,9 +215,9 @@ func (a *action) finish(ctx context.Context) (err error) {
 }
 
 // complete writes down that the hand-over is done.
-func (a *action) complete(fenced bool) error {
+func (a *action) complete(ctx context.Context, fenced bool) error {
 	h, done := a.handOver, a.result()
-	err := a.deps.Lease.Update(func(l *Leadership) {
+	err := a.deps.Lease.Update(ctx, func(l *Leadership) {
 		l.HandOver, l.Last = nil, &done
 		l.Deposed = without(l.Deposed, h.To)
 		if fenced {

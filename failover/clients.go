@@ -72,7 +72,7 @@ func (a *action) letFinish(ctx context.Context) {
 
 // leadClients leads clients to the leader on record, unless it takes no writes
 // for a reason that passes: then they wait. The token of hand-overs is held.
-func (c *Controller) leadClients(v plan.Verdict) {
+func (c *Controller) leadClients(ctx context.Context, v plan.Verdict) {
 	l := c.deps.Lease.Leadership()
 	leader, _ := c.deps.Observer.View().Instance(l.Leader)
 	switch {
@@ -85,7 +85,7 @@ func (c *Controller) leadClients(v plan.Verdict) {
 		c.deps.Clients.Hold(l.Leader + " leads, and refuses connections")
 	case v.Health == plan.Died || v.Health == plan.Silent:
 		c.deps.Clients.Hold(fmt.Sprintf("%s leads, and %s", l.Leader, v.Health.Words()))
-	case leader.Reachable() && leader.Facts != nil && leader.Facts.SuperReadOnly && c.isOurs(leader):
+	case leader.Reachable() && leader.Facts != nil && leader.Facts.SuperReadOnly && c.isOurs(ctx, leader):
 		c.deps.Clients.Hold(l.Leader + " leads, and is not made writable yet")
 	default:
 		c.deps.Clients.Lead(l.Leader)

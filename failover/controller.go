@@ -103,6 +103,7 @@ type Controller struct {
 	acting  chan struct{} // holds a token while a hand-over is under way
 
 	// Whoever holds the token owns these.
+	doubtful     bool          // a promotion may be on record that was not confirmed
 	epochWritten int64         // the epoch that is in baton.epoch
 	suspect      time.Time     // since when the leader is suspect; zero when it isn't
 	said         inaction      // what was last told of doing nothing
@@ -150,10 +151,10 @@ func (c *Controller) config() (Settings, []string) {
 // Begin takes up where the last daemon left off: a hand-over that had not come to
 // its promotion is undone, and the stream and the appliers are started. It waits
 // for nobody.
-func (c *Controller) Begin() error {
+func (c *Controller) Begin(ctx context.Context) error {
 	l := c.deps.Lease.Leadership()
 	if h := l.HandOver; h != nil && h.Step != Promote {
-		if err := c.deps.Lease.Update(func(l *Leadership) { l.HandOver = h.Unfinished }); err != nil {
+		if err := c.deps.Lease.Update(ctx, func(l *Leadership) { l.HandOver = h.Unfinished }); err != nil {
 			return fmt.Errorf("undo the %s to epoch %d: %w", h.Kind, h.Epoch, err)
 		}
 		c.record(history.Warn, history.HandOverUndone, l.Leader,
@@ -181,8 +182,12 @@ func (c *Controller) Begin() error {
 }
 
 // Run decides and acts until ctx ends. A hand-over that is under way then is
-// given up between two steps, and taken up by the next Begin.
-func (c *Controller) Run(ctx context.Context) {
+// given up between two steps, and taken up by the next Begin. It returns an error
+// when the lease is no longer held: another acts for the cluster, and everything
+// that this daemon does on instances must come to an end.
+func (c *Controller) Run(ctx context.Context) error {
+	ctx, release := c.whileHeld(ctx)
+	defer release()
 	var watching sync.WaitGroup
 	watching.Go(func() { c.watchOneself(ctx) })
 	defer watching.Wait()
@@ -192,18 +197,36 @@ func (c *Controller) Run(ctx context.Context) {
 		c.look(ctx)
 		select {
 		case <-ctx.Done():
-			return
-		case <-c.deps.Lease.Lost():
-			c.deps.Stream.Stop()
-			leader := c.deps.Lease.Leadership().Leader
-			c.deps.Clients.Hold("another baton acts for the cluster")
-			c.deps.Clients.End(leader)
-			c.record(history.Error, history.LeaseLost, "", "another baton acts for the cluster: this one acknowledges and makes nothing writable any more", "")
-			return
+			return c.lost()
 		case <-changed:
 		case <-time.After(settings.Interval):
 		}
 	}
+}
+
+// lost returns why the lease isn't held any more, after the stream has been
+// stopped; nil if it is held.
+func (c *Controller) lost() error {
+	held := c.deps.Lease.Held()
+	if held.Err() == nil {
+		return nil
+	}
+	c.deps.Stream.Stop()
+	c.deps.Clients.Hold("another baton acts for the cluster")
+	c.deps.Clients.End(c.deps.Lease.Leadership().Leader)
+	c.record(history.Error, history.LeaseLost, "", "this baton doesn't act for the cluster any more: it acknowledges and makes nothing writable", "")
+	return fmt.Errorf("the lease was lost: %w", context.Cause(held))
+}
+
+// whileHeld is ctx, which also ends when the lease is lost.
+func (c *Controller) whileHeld(ctx context.Context) (context.Context, context.CancelFunc) {
+	held := c.deps.Lease.Held()
+	ctx, cancel := context.WithCancelCause(ctx)
+	unbind := context.AfterFunc(held, func() { cancel(context.Cause(held)) })
+	if held.Err() != nil {
+		cancel(context.Cause(held)) // before anything is begun
+	}
+	return ctx, func() { unbind(); cancel(nil) }
 }
 
 // watchOneself notices that this process was stopped for a while: nobody else's
@@ -243,15 +266,23 @@ func (c *Controller) begin() (end func(), ok bool) {
 // what the controller does by itself on instances that answer.
 const tokenPatience = 10 * time.Second
 
-// await takes the token for an operator's order.
-func (c *Controller) await(ctx context.Context) (end func(), err error) {
+// await takes the token for an operator's order. The context is of what is done
+// with it.
+func (c *Controller) await(ctx context.Context) (held context.Context, end func(), err error) {
+	ctx, release := c.whileHeld(ctx)
+	if ctx.Err() != nil {
+		release()
+		return nil, nil, context.Cause(ctx)
+	}
 	select {
 	case c.acting <- struct{}{}:
-		return func() { <-c.acting }, nil
+		return ctx, func() { release(); <-c.acting }, nil
 	case <-time.After(tokenPatience):
-		return nil, &Refused{Reason: "a hand-over, or work on the leader, is under way already", Mend: "try again when it is done: `baton events --follow` shows it"}
+		release()
+		return nil, nil, &Refused{Reason: "a hand-over, or work on the leader, is under way already", Mend: "try again when it is done: `baton events --follow` shows it"}
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		release()
+		return nil, nil, context.Cause(ctx)
 	}
 }
 
@@ -263,11 +294,11 @@ func (c *Controller) look(ctx context.Context) {
 	}
 	defer end()
 	now := time.Now()
-	v, p := c.decide(now)
+	v, p := c.decide(ctx, now)
 	if !p.Failover {
 		c.explain(v, p)
 		c.reconcile(ctx)
-		c.leadClients(v)
+		c.leadClients(ctx, v)
 		return
 	}
 	if now.Before(c.retry) {
@@ -349,9 +380,9 @@ func (c *Controller) record(level history.Level, kind history.Kind, instance, me
 }
 
 // PauseFailover suspends automatic failovers, or ends that, through restarts.
-func (c *Controller) PauseFailover(paused bool) error {
+func (c *Controller) PauseFailover(ctx context.Context, paused bool) error {
 	changed := false
-	err := c.deps.Lease.Update(func(l *Leadership) {
+	err := c.deps.Lease.Update(ctx, func(l *Leadership) {
 		changed = l.FailoverPaused != paused
 		l.FailoverPaused = paused
 	})

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"context"
 	"time"
 
 	"github.com/batondb/baton/failover/plan"
@@ -37,17 +38,17 @@ func (c *Controller) Forecast() Forecast {
 }
 
 // decide weighs what is known now. The token of hand-overs is held.
-func (c *Controller) decide(now time.Time) (plan.Verdict, plan.Plan) {
+func (c *Controller) decide(ctx context.Context, now time.Time) (plan.Verdict, plan.Plan) {
 	settings, _ := c.config()
 	view := c.deps.Observer.View()
 	l := c.deps.Lease.Leadership()
 	stream := c.deps.Stream.State()
 	leader, _ := view.Instance(l.Leader)
 	v := c.judge(now, settings, leader, stream)
-	guarded := c.protect(now, settings, leader, stream)
+	guarded := c.protect(ctx, now, settings, leader, stream)
 	cluster := plan.Cluster{
 		Promise: settings.Promise, Protected: guarded.on, Unprotected: now.Sub(guarded.since), Unseen: guarded.acked.IsZero(),
-		BootsFenced: c.bootsFenced(leader, l.BootsFenced), Automatic: settings.Automatic, Paused: l.FailoverPaused,
+		BootsFenced: c.bootsFenced(ctx, leader, l.BootsFenced), Automatic: settings.Automatic, Paused: l.FailoverPaused,
 		FenceHook: len(settings.Hooks.Fence) > 0, Durable: c.deps.Relay.Durable(), Leader: v,
 	}
 	if l.Last != nil {
@@ -81,13 +82,13 @@ func cooldown(length time.Duration, done, started, now time.Time) time.Duration 
 
 // bootsFenced tells whether the leader, started again by somebody, takes no
 // writes, and remembers it: what it has persisted it keeps while no baton runs.
-func (c *Controller) bootsFenced(leader Instance, remembered bool) bool {
+func (c *Controller) bootsFenced(ctx context.Context, leader Instance, remembered bool) bool {
 	if leader.Facts == nil {
 		return remembered
 	}
 	fenced := c.willBootFenced(leader)
 	if fenced != remembered {
-		if err := c.deps.Lease.Update(func(l *Leadership) { l.BootsFenced = fenced }); err != nil {
+		if err := c.deps.Lease.Update(ctx, func(l *Leadership) { l.BootsFenced = fenced }); err != nil {
 			c.once(history.InstanceProblem, leader.Name, err.Error(), "")
 		}
 	}
@@ -146,7 +147,7 @@ func (c *Controller) judge(now time.Time, settings Settings, leader Instance, st
 // AckTimeout may have told clients of commits that the relay lacks, whether it
 // can be seen or not; once it refuses connections it tells nobody any more. A
 // strict one waits as long as its semi-sync is on, whatever happens to baton.
-func (c *Controller) protect(now time.Time, settings Settings, leader Instance, stream StreamState) protection {
+func (c *Controller) protect(ctx context.Context, now time.Time, settings Settings, leader Instance, stream StreamState) protection {
 	durable := c.deps.Relay.Durable()
 	c.mu.Lock()
 	g := &c.guarded
@@ -177,7 +178,7 @@ func (c *Controller) protect(now time.Time, settings Settings, leader Instance, 
 	after := *g
 	c.mu.Unlock()
 	if after.on != before {
-		c.tellProtection(settings, leader.Name, after.on)
+		c.tellProtection(ctx, settings, leader.Name, after.on)
 	}
 	return after
 }
@@ -194,7 +195,7 @@ func (c *Controller) drift(settings Settings, leader Instance) []string {
 
 // tellProtection records that commits began, or ceased, to wait for the relay.
 // Of a strict leader it is remembered: it waits on while no baton runs.
-func (c *Controller) tellProtection(settings Settings, leader string, on bool) {
+func (c *Controller) tellProtection(ctx context.Context, settings Settings, leader string, on bool) {
 	if on {
 		c.record(history.Info, history.Durability, leader, "commits wait until they are in the relay", "")
 	} else {
@@ -204,7 +205,7 @@ func (c *Controller) tellProtection(settings Settings, leader string, on bool) {
 	if c.deps.Lease.Leadership().WaitsForever == waits {
 		return
 	}
-	if err := c.deps.Lease.Update(func(l *Leadership) { l.WaitsForever = waits }); err != nil {
+	if err := c.deps.Lease.Update(ctx, func(l *Leadership) { l.WaitsForever = waits }); err != nil {
 		c.once(history.Durability, leader, err.Error(), "")
 	}
 }

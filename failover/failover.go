@@ -21,12 +21,12 @@ type failoverOrder struct {
 // dead. The error wraps a [*Refused] where it wasn't begun. say is told of each
 // step.
 func (c *Controller) Failover(ctx context.Context, o Order, say func(StepReport)) (Result, error) {
-	end, err := c.await(ctx)
+	ctx, end, err := c.await(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer end()
-	v, p := c.decide(time.Now())
+	v, p := c.decide(ctx, time.Now())
 	if v.Health == plan.Alive && c.deps.Lease.Leadership().HandOver == nil {
 		return Result{}, &Refused{"the leader answers: there is nothing to fail over from", "use `baton switchover`"}
 	}
@@ -100,12 +100,12 @@ func (c *Controller) failOver(ctx context.Context, o failoverOrder, say func(Ste
 	}
 	a := c.newAction(HandOver{Kind: Failover, From: l.Leader, Epoch: l.Epoch + 1, Started: now, Heard: heard, Cut: cut,
 		Automatic: o.automatic, Reason: o.reason, Unfinished: l.HandOver}, say)
-	v, p := c.decide(now)
+	v, p := c.decide(ctx, now)
 	if old, _ := c.deps.Observer.View().Instance(l.Leader); old.Facts != nil {
 		a.handOver.Missing = old.Facts.GTIDExecuted.Subtract(cut)
 	}
 	a.handOver.Label = label(c.Forecast().Protected, v, a.settings.Promise)
-	if err := a.write(Fence); err != nil {
+	if err := a.write(ctx, Fence); err != nil {
 		return Result{}, a.undo(ctx, err)
 	}
 	// Nor does what it says from now on reach a client through baton.
@@ -161,7 +161,7 @@ func (a *action) tryEach(ctx context.Context, candidates []string) error {
 	var failures []error
 	for _, name := range candidates {
 		a.handOver.To = name
-		if err := a.write(Drain); err != nil {
+		if err := a.write(ctx, Drain); err != nil {
 			return a.undo(ctx, err)
 		}
 		err := a.drain(ctx, drainPatience)
@@ -215,6 +215,8 @@ const fenceTimeout = 30 * time.Second
 // FenceDeposed fences a former leader that answers again, before it may follow:
 // its commits may still wait for an acknowledgement.
 func (c *Controller) FenceDeposed(ctx context.Context, name string) error {
+	ctx, release := c.whileHeld(ctx)
+	defer release()
 	bounded, cancel := context.WithTimeout(ctx, fenceTimeout)
 	defer cancel()
 	last := "nothing"
@@ -222,15 +224,15 @@ func (c *Controller) FenceDeposed(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("it has led and must be fenced before it may follow (done: %s): %w", last, err)
 	}
-	return c.deps.Lease.Update(func(l *Leadership) { l.Deposed = without(l.Deposed, name) })
+	return c.deps.Lease.Update(ctx, func(l *Leadership) { l.Deposed = without(l.Deposed, name) })
 }
 
 // Exclusively does something while no hand-over is under way.
-func (c *Controller) Exclusively(ctx context.Context, do func() error) error {
-	end, err := c.await(ctx)
+func (c *Controller) Exclusively(ctx context.Context, do func(context.Context) error) error {
+	ctx, end, err := c.await(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	return do()
+	return do(ctx)
 }

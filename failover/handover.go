@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"context"
 	"time"
 
 	"github.com/batondb/baton/binlog/gtid"
@@ -87,17 +88,23 @@ type Leadership struct {
 // A Lease says that this daemon and no other acts for the cluster, and keeps what
 // must be remembered of who leads where whoever holds the lease next finds it.
 // One machine's is a lock on the state directory; a lease of several machines
-// keeps it in a store that they share and refuses a holder whose time is over.
+// keeps it in a store that they share, bound to the revision at which the holder
+// came to hold it. Whoever makes one holds it already.
 type Lease interface {
-	// Leadership returns what was written last.
+	// Held ends when the lease is no longer held, with the reason as its cause:
+	// not later than another can hold it, so by the holder's own clock where the
+	// store can't be reached. Everything that acts for the cluster ends with it.
+	Held() context.Context
+	// Leadership returns what is known to be written. It waits for nobody.
 	Leadership() Leadership
-	// Update changes it, in one step and durably, and fails if the lease is no
-	// longer held or the epoch would go back. What follows from the change may be
-	// done only after Update has returned nil. change may not write into what
-	// others may hold: maps, slices and what is pointed to are replaced.
-	Update(change func(*Leadership)) error
-	// Lost is closed when the lease is no longer held.
-	Lost() <-chan struct{}
+	// Update changes it, in one step and durably. It fails if the lease is no longer
+	// held or the epoch would go back, and with ctx where it has to wait for the
+	// store. What follows from the change may be done only after Update has
+	// returned nil; after an error it may have been made all the same, and what it
+	// forbids may be done only after another Update, to which change is given what
+	// is written by then. change may be called more than once, and may not write
+	// into what others may hold: maps, slices and what is pointed to are replaced.
+	Update(ctx context.Context, change func(*Leadership)) error
 }
 
 // A StepReport is one line of a hand-over's progress.

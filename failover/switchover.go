@@ -44,12 +44,12 @@ func (c *Controller) planSwitchover(v plan.Verdict, p plan.Plan, o Order) (from,
 // failure leaves everything as it was. The error wraps a [*Refused] where it
 // wasn't begun. say is told of each step.
 func (c *Controller) Switchover(ctx context.Context, o Order, say func(StepReport)) (Result, error) {
-	end, err := c.await(ctx)
+	ctx, end, err := c.await(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer end()
-	v, p := c.decide(time.Now())
+	v, p := c.decide(ctx, time.Now())
 	from, to, err := c.planSwitchover(v, p, o)
 	if err != nil {
 		return Result{}, err
@@ -77,7 +77,7 @@ func (a *action) prepare(ctx context.Context) error {
 	if err := a.nearHead(bounded); err != nil {
 		return &Refused{Reason: err.Error(), Mend: "wait until it has caught up"}
 	}
-	if err := a.write(Freeze); err != nil {
+	if err := a.write(ctx, Freeze); err != nil {
 		return a.undo(ctx, err)
 	}
 	a.letFinish(bounded)
@@ -89,7 +89,7 @@ func (a *action) prepare(ctx context.Context) error {
 	}
 	a.handOver.Cut = final
 	a.deps.Clients.End(a.handOver.From)
-	if err := a.write(Drain); err != nil {
+	if err := a.write(ctx, Drain); err != nil {
 		return a.undo(ctx, err)
 	}
 	if err := a.awaitRelay(bounded); err != nil {

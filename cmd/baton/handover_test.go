@@ -83,7 +83,9 @@ func (h *fakeHandOvers) Failover(ctx context.Context, o failover.Order, say func
 	}, h.report(ctx, say)
 }
 
-func (h *fakeHandOvers) PauseFailover(paused bool) error { return h.called("paused %v", paused) }
+func (h *fakeHandOvers) PauseFailover(_ context.Context, paused bool) error {
+	return h.called("paused %v", paused)
+}
 
 func (h *fakeHandOvers) Rejoin(_ context.Context, instance string, rewind bool, say func(failover.StepReport)) error {
 	say(failover.StepReport{Elapsed: 0.01, Step: "fence", Detail: instance + " takes no writes"})

@@ -31,7 +31,7 @@ type HandOvers interface {
 	Failover(ctx context.Context, o failover.Order, say func(failover.StepReport)) (failover.Result, error)
 	// PauseFailover suspends automatic failovers, or allows them again. It stays
 	// so through restarts.
-	PauseFailover(paused bool) error
+	PauseFailover(ctx context.Context, paused bool) error
 	// Rejoin makes a former leader a follower, and undoes what it alone has first
 	// where rewind is set.
 	Rejoin(ctx context.Context, instance string, rewind bool, say func(failover.StepReport)) error
@@ -62,11 +62,11 @@ func (s *Server) handOverRoutes(mux *http.ServeMux) {
 	mux.Handle("POST /v1/failover", s.commanded(route(s.failover)))
 	mux.Handle("POST /v1/rejoin", s.commanded(route(s.rejoin)))
 	for path, paused := range map[string]bool{"POST /v1/failover/pause": true, "POST /v1/failover/resume": false} {
-		mux.Handle(path, s.commanded(s.command(func(context.Context, *http.Request) (any, error) {
+		mux.Handle(path, s.commanded(s.command(func(ctx context.Context, _ *http.Request) (any, error) {
 			if err := s.handsOver(); err != nil {
 				return nil, err
 			}
-			return nil, s.deps.HandOvers.PauseFailover(paused)
+			return nil, s.deps.HandOvers.PauseFailover(ctx, paused)
 		})))
 	}
 }

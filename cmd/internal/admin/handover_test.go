@@ -68,7 +68,7 @@ func (h *handOvers) Failover(ctx context.Context, o failover.Order, say func(fai
 	return h.result, h.do(ctx, say)
 }
 
-func (h *handOvers) PauseFailover(paused bool) error {
+func (h *handOvers) PauseFailover(_ context.Context, paused bool) error {
 	h.called("paused %v", paused)
 	return h.err
 }

@@ -54,8 +54,9 @@ type Daemon struct {
 	measured  *admin.Measured
 	semiSync  bool // whether commits on the leader are to wait for the relay
 
-	leading *group // the controller, which starts the stream and the appliers
-	house   *group // what goes on as long as there is anything to observe
+	leading *group     // the controller, which starts the stream and the appliers
+	house   *group     // what goes on as long as there is anything to observe
+	failed  chan error // why the daemon can't go on; has room for one
 	closed  sync.Once
 
 	mu        sync.Mutex
@@ -68,7 +69,7 @@ type Daemon struct {
 // New makes a Daemon that Open starts.
 func New(opts Options) *Daemon {
 	d := &Daemon{opts: opts, cfg: opts.Config, started: time.Now(), measured: admin.NewMeasured(opts.Config.Cluster), followers: map[string]*follower{},
-		semiSync: opts.Config.Durability.Mode != config.Async, leading: newGroup(), house: newGroup()}
+		semiSync: opts.Config.Durability.Mode != config.Async, leading: newGroup(), house: newGroup(), failed: make(chan error, 1)}
 	d.stream = &stream{d: d}
 	d.logger, d.level = newLogger(opts.Config.Log)
 	if opts.Logger != nil {
@@ -92,6 +93,8 @@ func Run(ctx context.Context, opts Options) error {
 		select {
 		case <-hangups:
 			d.reloadOnHangup(ctx)
+		case err := <-d.failed:
+			return errors.Join(err, d.Close())
 		case <-ctx.Done():
 			return d.Close()
 		}

@@ -29,7 +29,7 @@ func (h handOvers) Rejoin(ctx context.Context, instance string, rewind bool, say
 		say(failover.StepReport{At: time.Now(), Elapsed: time.Since(began).Seconds(), Step: name, Detail: detail})
 	}
 	// An instance that is just being promoted is no follower any more.
-	err = h.Exclusively(ctx, func() error {
+	err = h.Exclusively(ctx, func(ctx context.Context) error {
 		h.d.mu.Lock()
 		_, err := h.d.follower(instance)
 		h.d.mu.Unlock()

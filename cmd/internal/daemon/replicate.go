@@ -21,11 +21,13 @@ func (d *Daemon) lead(ctx context.Context) {
 	d.mayFollow = true
 	d.mu.Unlock()
 	d.stream.begin()
-	if err := d.control.Begin(); err != nil {
+	if err := d.control.Begin(ctx); err != nil {
 		d.history.Record(history.Event{Level: history.Error, Kind: history.SourceStopped, Message: err.Error(), Mend: "restart baton when the cause is mended"})
 		return
 	}
-	d.control.Run(ctx)
+	if err := d.control.Run(ctx); err != nil {
+		d.failed <- err
+	}
 }
 
 // begin gives an empty relay its beginning, which takes a leader that answers.

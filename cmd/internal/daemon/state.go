@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,13 +114,13 @@ type lease struct{ *store }
 // Leadership implements [failover.Lease].
 func (l lease) Leadership() failover.Leadership { return l.get().Leadership }
 
-// Update implements [failover.Lease].
-func (l lease) Update(change func(*failover.Leadership)) error {
+// Update implements [failover.Lease]. It waits for nobody but the disk.
+func (l lease) Update(_ context.Context, change func(*failover.Leadership)) error {
 	return l.change(func(m *memory) { change(&m.Leadership) })
 }
 
-// Lost implements [failover.Lease].
-func (lease) Lost() <-chan struct{} { return nil }
+// Held implements [failover.Lease].
+func (lease) Held() context.Context { return context.Background() }
 
 // The server_ids that baton chooses from: the upper half of all, where few
 // number their servers.
