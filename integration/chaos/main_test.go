@@ -13,6 +13,7 @@ import (
 
 var (
 	rounds   = flag.Int("rounds", 6, "rounds of TestChaos")
+	most     = flag.Duration("for", 0, "how long TestChaos goes on at most; 0: for all rounds")
 	seed     = flag.Uint64("seed", 1, "seed of TestChaos; 0: a random one, which is printed")
 	only     = flag.String("faults", "", "faults of TestChaos, separated by commas; all unless given")
 	prebuilt = flag.String("baton", "", "the program under test; built from this checkout unless given")

@@ -30,6 +30,14 @@ type round struct {
 	ctx     context.Context
 }
 
+// catchUps are ways to apply to a follower that is behind, of which the seed draws one.
+var catchUps = []map[string]any{
+	{"mode": "off"},
+	{"mode": "auto", "after": "1s"},
+	{"mode": "auto", "after": "1s", "batch": 20},
+	{"mode": "always"},
+}
+
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	s := *seed
@@ -38,13 +46,22 @@ func TestChaos(t *testing.T) {
 	}
 	t.Logf("-seed %d", s)
 	r := rand.New(rand.NewPCG(s, 0))
-	c := startCluster(t)
+	c := newCluster(t)
+	catchUp := catchUps[r.IntN(len(catchUps))]
+	t.Logf("apply.catch_up: %v", catchUp)
+	c.daemon.set("apply.catch_up", catchUp)
+	c.daemon.start()
+	c.settled()
 	load := newClients(c, s)
 	sees := watchOver(c)
 	report := newReport()
 	defer func() { t.Logf("%d acknowledged\n%s", load.total.Load(), report) }()
 	plan := chosen(t)
+	began := time.Now()
 	for n := range *rounds {
+		if *most > 0 && time.Since(began) > *most {
+			break
+		}
 		f := plan[n%len(plan)]
 		if *only != "" || *rounds > len(plan) {
 			f = draw(r, plan)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -140,9 +142,20 @@ func silenceProbes(n *node) { n.forBaton.Stall(mysqltest.ToServer) }
 
 func TestOneHandOverAfterTheOther(t *testing.T) {
 	s := newScene(t)
+	s.daemon.set("failover.cooldown", "10m")
+	mended := filepath.Join(s.daemon.dir, "mended")
+	s.play("an attempt that fails holds nothing up", map[string]string{"before_promote": "test -e " + mended + " || { echo not yet; exit 1; }"}, func(x *round) {
+		x.strike(func(n *node) { n.kill(t) })
+		x.daemon.event(x.struck, history.HandOverFailed, "not yet")
+		require.Equal(t, x.epoch, x.daemon.leadership().Epoch)
+		require.NoError(t, os.WriteFile(mended, nil, 0o600))
+		x.moved()
+	})
+	s.daemon.set("failover.cooldown", "1s")
 	s.play("switchovers in a chain", nil, func(x *round) {
-		for _, to := range []string{"db2", "db3", "db1", "db3"} {
+		for range 4 {
 			// Who has led the moment before follows first.
+			to := x.cluster.followers()[0].name
 			x.daemon.await(to+" follows", func(s status) bool { return s.instance(to).State == "streaming" })
 			r, err := x.daemon.switchover(to)
 			require.NoError(t, err)
@@ -150,7 +163,7 @@ func TestOneHandOverAfterTheOther(t *testing.T) {
 			x.load.await(5)
 		}
 	})
-	require.Equal(t, int64(5), s.daemon.leadership().Epoch)
+	require.Equal(t, int64(6), s.daemon.leadership().Epoch)
 	s.play("the candidate dies while it is given the rest", map[string]string{"before_promote": "sleep 1"}, func(x *round) {
 		x.strike(func(n *node) { n.kill(t) })
 		ctx, cancel := context.WithTimeout(x.ctx, patience)
