@@ -189,7 +189,7 @@ func (a *action) receipt() {
 	if h.Kind != Failover {
 		return
 	}
-	message := fmt.Sprintf("kept: everything that is in the relay, up to %s", h.Cut)
+	message := fmt.Sprintf("kept: everything that is in the relay, up to %s; of the last of it clients may have had no answer", h.Cut)
 	level := history.Info
 	if !h.Missing.IsEmpty() {
 		level = history.Warn

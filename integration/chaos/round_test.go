@@ -225,7 +225,7 @@ func (x *round) moved() {
 			break
 		}
 	}
-	x.t.Logf("%s: writable after %.3fs, first acknowledged after %.3fs", x.name, writable.Seconds(), told.Sub(x.struck).Seconds())
+	x.t.Logf("took: %s: writable after %.3fs, first acknowledged after %.3fs", x.name, writable.Seconds(), told.Sub(x.struck).Seconds())
 	x.reports.time(x.name, writable, told.Sub(x.struck))
 }
 
