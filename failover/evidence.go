@@ -2,6 +2,8 @@ package failover
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/batondb/baton/failover/plan"
@@ -160,17 +162,20 @@ func (c *Controller) protect(ctx context.Context, now time.Time, settings Settin
 	if !leader.RefusedSince.IsZero() {
 		alive = leader.RefusedSince
 	}
+	why := ""
 	switch {
 	case settings.Promise == plan.Async:
-		g.on = false
+		g.on, why = false, "durability.mode is async"
 	case stream.Diverged != "", leader.Reachable() && leader.Facts != nil && leader.Facts.SuperReadOnly:
 		// It has started fenced, or was fenced: it can tell nobody of a commit.
+	case answers && !leader.Facts.SemiSync.SourceActive:
+		g.on, why = false, "its semi-sync is off, or has given up waiting"
 	case answers && !asWanted:
-		g.on = false
+		g.on, why = false, strings.Join(c.drift(settings, leader), "; ")
 	case asWanted && fed && (g.on || durable.ContainsSet(leader.Facts.GTIDExecuted)):
 		g.on, g.acked = true, now
 	case settings.Promise != plan.Strict && alive.Sub(g.acked) >= settings.AckTimeout:
-		g.on = false
+		g.on, why = false, fmt.Sprintf("nothing was acknowledged for %s", settings.AckTimeout)
 	}
 	if g.on != before {
 		g.since = now
@@ -178,7 +183,7 @@ func (c *Controller) protect(ctx context.Context, now time.Time, settings Settin
 	after := *g
 	c.mu.Unlock()
 	if after.on != before {
-		c.tellProtection(ctx, settings, leader.Name, after.on)
+		c.tellProtection(ctx, settings, leader.Name, after.on, why)
 	}
 	return after
 }
@@ -193,13 +198,15 @@ func (c *Controller) drift(settings Settings, leader Instance) []string {
 	return drift
 }
 
-// tellProtection records that commits began, or ceased, to wait for the relay.
-// Of a strict leader it is remembered: it waits on while no baton runs.
-func (c *Controller) tellProtection(ctx context.Context, settings Settings, leader string, on bool) {
+// tellProtection records that commits began, or ceased, to wait for the relay, and
+// why they ceased. Of a strict leader it is remembered: it waits on while no baton
+// runs.
+func (c *Controller) tellProtection(ctx context.Context, settings Settings, leader string, on bool, why string) {
 	if on {
 		c.record(history.Info, history.Durability, leader, "commits wait until they are in the relay", "")
 	} else {
-		c.record(history.Warn, history.Durability, leader, "commits no longer wait for the relay: what succeeds now may be lost with the leader", "`baton status` shows what is wrong with source, relay or leader")
+		c.record(history.Warn, history.Durability, leader, fmt.Sprintf("commits no longer wait for the relay (%s): what succeeds now may be lost with the leader", why),
+			"`baton status` shows what is wrong with source, relay or leader, `baton check` with its settings")
 	}
 	waits := on && settings.Promise == plan.Strict
 	if c.deps.Lease.Leadership().WaitsForever == waits {
