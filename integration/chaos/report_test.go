@@ -69,6 +69,6 @@ func spread(all []time.Duration) string {
 		return ""
 	}
 	all = slices.Sorted(slices.Values(all))
-	at := func(p int) float64 { return all[(len(all)-1)*p/100].Seconds() }
+	at := func(p int) float64 { return all[(len(all)*p+99)/100-1].Seconds() } // p percent are no longer
 	return fmt.Sprintf("%3d %6.2f %6.2f %6.2f %6.2f", len(all), at(50), at(95), at(99), at(100))
 }
