@@ -200,8 +200,10 @@ func (a *action) receipt() {
 
 func (a *action) result() Result {
 	h := a.handOver
+	// Where an earlier process has begun it, the clock may have been set since.
+	since := func(moment time.Time) float64 { return max(0, a.writable.Sub(moment)).Seconds() }
 	return Result{Kind: h.Kind, From: h.From, To: h.To, Epoch: h.Epoch, Cut: h.Cut, At: a.writable,
-		Seconds: a.writable.Sub(h.Started).Seconds(), UnwritableSeconds: a.writable.Sub(h.Heard).Seconds(), Missing: h.Missing}
+		Seconds: since(h.Started), UnwritableSeconds: since(h.Heard), Missing: h.Missing}
 }
 
 // Deposed tells whether an instance has led and has not been fenced since.
