@@ -126,8 +126,11 @@ func (c Column) JSONValue(v any) any {
 // named makes bytes a string, and the numbers of an ENUM or SET its names, where
 // the column's type tells them.
 func (c Column) named(v any) any {
-	if b, ok := v.([]byte); ok {
+	switch b := v.(type) {
+	case []byte:
 		return string(b)
+	case string:
+		return c.padded(b)
 	}
 	n, ok := v.(int64)
 	if !ok {
@@ -155,6 +158,18 @@ func (c Column) named(v any) any {
 		}
 	}
 	return v
+}
+
+// padded gives a BINARY value the zeros at its end back, which the binlog leaves
+// out.
+func (c Column) padded(v string) string {
+	if c.DataType != "binary" {
+		return v
+	}
+	size := 1
+	// A type that can't be read leaves the size as it is.
+	_, _ = fmt.Sscanf(c.TypeText, "binary(%d)", &size)
+	return v + strings.Repeat("\x00", max(0, size-len(v)))
 }
 
 // members are the names in enum('a','b”c').

@@ -45,3 +45,10 @@ func TestMembersOfAnEnumAreTakenFromItsType(t *testing.T) {
 	require.Equal(t, []string{"a", "b'c", "d,e", ""}, Column{TypeText: "enum('a','b''c','d,e','')"}.members())
 	require.Nil(t, Column{TypeText: "int"}.members())
 }
+
+func TestBinaryValuesAreAsLongAsTheirColumn(t *testing.T) {
+	c := Column{Name: "c", DataType: "binary", TypeText: "binary(4)"}
+	require.Equal(t, "`c` <=> X'01000000'", c.Equals("\x01"))
+	require.Equal(t, "`c` <=> X'0102030405'", c.Equals("\x01\x02\x03\x04\x05"))
+	require.Equal(t, "`c` <=> X'01'", Column{Name: "c", DataType: "varbinary", TypeText: "varbinary(4)"}.Equals("\x01"))
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/batondb/baton/binlog"
 	"github.com/go-mysql-org/go-mysql/replication"
@@ -30,6 +31,7 @@ type Scanner struct {
 func NewScanner(f binlog.Format) (*Scanner, error) {
 	s := &Scanner{parser: replication.NewBinlogParser(), format: f.WithoutChecksum(), tables: map[uint64]*Table{}}
 	s.parser.SetIgnoreJSONDecodeError(false)
+	s.parser.SetTimestampStringLocation(time.UTC)
 	s.parser.SetRowsEventDecodeFunc(func(e *replication.RowsEvent, data []byte) error {
 		_, err := e.DecodeHeader(data) // see Changes
 		return err
