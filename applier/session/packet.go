@@ -21,6 +21,9 @@ type packet struct {
 type statement struct {
 	step string
 	maps []tableNamed // the tables of a BINLOG statement
+
+	start, end int  // where the base64 text of its rows stands in the packet
+	several    bool // they are of several of the leader's statements
 }
 
 // tableNamed is a table that a Table_map event names.
@@ -78,10 +81,14 @@ func (p *packet) nothing(g gtid.GTID) {
 }
 
 // binlog appends a BINLOG statement with events, which have no checksums.
-func (p *packet) binlog(events []byte, maps []tableNamed) {
-	p.begin(statement{step: "apply rows", maps: maps})
+// several says that they are of several of the leader's statements.
+func (p *packet) binlog(events []byte, maps []tableNamed, several bool) {
+	p.begin(statement{step: "apply rows", maps: maps, several: several})
+	st := &p.statements[len(p.statements)-1]
 	p.buf = append(p.buf, "BINLOG '"...)
+	st.start = len(p.buf)
 	p.buf = base64.StdEncoding.AppendEncode(p.buf, events)
+	st.end = len(p.buf)
 	p.buf = append(p.buf, '\'')
 }
 
@@ -109,7 +116,7 @@ func (s *Session) flush() error {
 		switch answer[0] {
 		case mysql.OK_HEADER:
 		case mysql.ERR_HEADER:
-			return p.statements[i].failed(s.conn.HandleErrorPacket(answer))
+			return p.failed(p.statements[i], s.conn.HandleErrorPacket(answer))
 		default:
 			return fmt.Errorf("read result: %q was answered with 0x%02x", p.statements[i].step, answer[0])
 		}
@@ -117,8 +124,13 @@ func (s *Session) flush() error {
 	return nil
 }
 
-func (st statement) failed(cause error) *Error {
-	return &Error{Step: st.step, Tables: names(st.maps), Cause: cause}
+func (p *packet) failed(st statement, cause error) *Error {
+	e := &Error{Step: st.step, Tables: names(st.maps), Cause: cause, several: st.several}
+	if my := serverError(cause); my != nil && explainable(my.Code) && st.end-st.start <= base64.StdEncoding.EncodedLen(explainBytes) {
+		// It was encoded here, so that it can be decoded.
+		e.rows, _ = base64.StdEncoding.DecodeString(string(p.buf[st.start:st.end]))
+	}
+	return e
 }
 
 // tellFormat makes the server read the events after it in format f, if it

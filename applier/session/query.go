@@ -17,6 +17,9 @@ func (w *writer) query(e binlog.Event) error {
 	if err != nil {
 		return err
 	}
+	if w.needs != 0 {
+		return w.statementFormat(q.Statement)
+	}
 	if string(q.Statement) == "BEGIN" {
 		return w.begin(q)
 	}
@@ -64,14 +67,13 @@ var withinBlock = []string{"SAVEPOINT", "ROLLBACK", "RELEASE", "CREATE TABLE", "
 // within runs a statement inside a transaction.
 func (w *writer) within(e binlog.Event, q binlog.Query, word string) error {
 	if !slices.ContainsFunc(withinBlock, func(s string) bool { return word == s || firstWord(word) == s }) {
-		err := w.unsupported("a statement in STATEMENT format: set binlog_format=ROW on the leader").(*Error)
-		err.Statement = shorten(q.Statement)
-		return err
+		return w.statementFormat(q.Statement)
 	}
 	if word == "XA START" {
 		w.block = true
 		w.open()
 	}
+	w.creates = w.creates || word == "CREATE TABLE"
 	return w.run(e, q)
 }
 

@@ -38,6 +38,9 @@ type Session struct {
 	pendingEvents []byte       // reused: the Table_map and Rows events of one BINLOG statement
 	again         gtid.GTID    // the last transaction that was to be tried again because super_read_only had just gone
 	lost          bool         // the connection can't be used any more
+	// wide is how many columns each table of the leader's has that the follower's
+	// is known to have a place for.
+	wide map[tableNamed]uint64
 }
 
 // keptBuffer is how many bytes of a buffer are kept for the next transaction:
@@ -48,7 +51,7 @@ const keptBuffer = 2 * packetLimit
 // (CLIENT_MULTI_STATEMENTS). The Session owns conn from here on, also when Open
 // fails.
 func Open(ctx context.Context, conn *client.Conn) (*Session, error) {
-	s := &Session{conn: conn}
+	s := &Session{conn: conn, wide: map[tableNamed]uint64{}}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("prepare session: %w", err)
@@ -118,9 +121,8 @@ func (s *Session) Lost() bool { return s.lost }
 func (s *Session) Apply(ctx context.Context, tx *binlog.Transaction) error {
 	defer s.interruptible(ctx)()
 	e := s.attempt(ctx, tx, false)
-	if e != nil && e.Kind == Refused && len(e.Tables) > 1 && e.Code() != 0 && !s.lost {
-		// The rows of several statements went in one. One by one, the table that was
-		// refused is known.
+	if e != nil && e.Kind == Refused && e.several && !s.lost {
+		// One by one, the table and the row that was refused is known.
 		e = s.attempt(ctx, tx, true)
 	}
 	if e == nil {
@@ -145,6 +147,10 @@ func (s *Session) attempt(ctx context.Context, tx *binlog.Transaction, apart boo
 		s.lost = true
 		return e
 	}
+	if e.Kind == Refused && !e.several {
+		s.explain(tx.Format, e)
+	}
+	e.rows = nil
 	if err := s.rollback(); err != nil {
 		// What failed has failed, whatever becomes of the session. Only where a
 		// connection breaks right after something passing, it is its end that counts.

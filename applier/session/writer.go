@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -29,10 +28,14 @@ type writer struct {
 	tx     *binlog.Transaction
 	format binlog.Format // of the event at hand
 
-	apart  bool // each of the leader's statements gets a BINLOG statement of its own
-	opened bool // GTID_NEXT is set
-	ended  bool // the transaction's last statement is in a packet
-	block  bool // inside BEGIN or XA START
+	needs  binlog.EventType // the event before was part of a statement in STATEMENT format; 0 for none
+	apart  bool             // each of the leader's statements gets a BINLOG statement of its own
+	opened bool             // GTID_NEXT is set
+	ended  bool             // the transaction's last statement is in a packet
+	block  bool             // inside BEGIN or XA START
+	// creates says that the transaction has created a table: until its end the
+	// server then takes nothing but row events.
+	creates bool
 
 	// Of pendingEvents, which hold whole statements of the leader and the one at
 	// hand:
@@ -42,6 +45,7 @@ type writer struct {
 	mapsEnd int          // where its Table_map events end
 	lastRow int          // where the last Rows event begins; meaningless if there is none
 	hasRows bool         // there are Rows events
+	ends    int          // how many of the leader's statements end in them
 }
 
 func newWriter(s *Session, tx *binlog.Transaction) *writer {
@@ -88,7 +92,9 @@ func (w *writer) event(e binlog.Event) error {
 	case replication.TRANSACTION_PAYLOAD_EVENT:
 		return w.payload(e)
 	case replication.INTVAR_EVENT, replication.RAND_EVENT, replication.USER_VAR_EVENT:
-		return w.unsupported("a statement in STATEMENT format (a %s): set binlog_format=ROW on the leader", t)
+		// The statement that it belongs to comes next, and says more.
+		w.needs = t
+		return nil
 	case replication.INCIDENT_EVENT:
 		return w.unsupported("the leader logged an incident: events may be missing from its binlog; compare the data or rebuild the follower")
 	default:
@@ -101,6 +107,14 @@ func (w *writer) event(e binlog.Event) error {
 
 func (w *writer) unsupported(format string, args ...any) error {
 	return &Error{Step: "read transaction", Cause: fmt.Errorf("%w: "+format, append([]any{errUnsupported}, args...)...)}
+}
+
+// statementFormat refuses a statement that is in the binlog instead of its rows,
+// or needs what comes before it.
+func (w *writer) statementFormat(statement []byte) error {
+	e := w.unsupported("a statement in STATEMENT format: set binlog_format=ROW on the leader, have its clients reconnect, and leave this one out").(*Error)
+	e.Statement = shorten(statement)
+	return e
 }
 
 // open names the transaction, and the time and the versions of the servers that
@@ -132,6 +146,9 @@ func (w *writer) end(statement string) error {
 	if err := w.sendRest(); err != nil {
 		return err
 	}
+	if w.needs != 0 {
+		return w.statementFormat(nil)
+	}
 	w.block, w.ended = false, true
 	w.packet.add(statement)
 	return nil
@@ -161,6 +178,11 @@ func (w *writer) tableMap(e binlog.Event) error {
 	if len(w.pendingEvents) > w.mapsEnd {
 		// A statement's Table_map events come before all its rows.
 		return w.unsupported("a Table_map of %s.%s between the rows of a statement", schema, table)
+	}
+	if !w.creates {
+		if err := w.fits(e, tableNamed{schema, table}); err != nil {
+			return err
+		}
 	}
 	w.maps = append(w.maps, tableNamed{schema, table})
 	w.pendingEvents = e.AppendWithoutChecksum(w.pendingEvents, w.format)
@@ -192,6 +214,7 @@ func (w *writer) rows(e binlog.Event) error {
 		binlog.SetRowsFlags(w.pendingEvents[w.lastRow:], flags|binlog.RowsNoForeignKeyChecks)
 	}
 	if flags&binlog.RowsStatementEnd != 0 {
+		w.ends++
 		w.begins, w.mapsEnd, w.own = len(w.pendingEvents), len(w.pendingEvents), len(w.maps)
 		if w.apart {
 			return w.sendRows()
@@ -236,10 +259,10 @@ func (w *writer) sendRows() error {
 			return err
 		}
 	}
-	w.packet.binlog(whole, w.maps)
+	w.packet.binlog(whole, w.maps, w.ends > 1 || w.ends == 1 && w.lastRow >= w.begins)
 	w.pendingEvents = append(w.pendingEvents[:0], w.pendingEvents[w.begins:w.mapsEnd]...)
 	w.maps, w.own = slices.Clone(w.maps[w.own:]), 0
-	w.begins, w.mapsEnd, w.lastRow, w.hasRows = 0, len(w.pendingEvents), 0, false
+	w.begins, w.mapsEnd, w.lastRow, w.hasRows, w.ends = 0, len(w.pendingEvents), 0, false, 0
 	return nil
 }
 
@@ -263,17 +286,14 @@ func (e sizeError) Error() string {
 
 // Mend says what makes room.
 func (e sizeError) Mend() string {
-	return "raise max_allowed_packet on the follower (1G is the most), then `baton resume`"
+	const most, step = 1 << 30, 1 << 20
+	if e.need > most {
+		return "no server takes a packet of more than 1073741824 bytes: " + skipByHand
+	}
+	return fmt.Sprintf("SET PERSIST max_allowed_packet=%d on the follower, or more, then `baton resume`", (e.need+step-1)/step*step)
 }
 
 func (e sizeError) Unwrap() error { return errUnsupported }
 
 // shorten makes a statement fit into one line of a message.
-func shorten(statement []byte) string {
-	const most = 200
-	line := bytes.Join(bytes.Fields(statement), []byte(" "))
-	if len(line) > most {
-		return string(line[:most]) + "…"
-	}
-	return string(line)
-}
+func shorten(statement []byte) string { return binlog.Readable(statement, 200) }
