@@ -34,13 +34,13 @@ func (l load) count(transactions int) int { return max(1, transactions/l.share) 
 func loads() []load {
 	return []load{
 		{"oltp", "sysbench oltp_write_only: two updates, a delete and an insert", 1, 300 * time.Microsecond, sysbench("oltp_write_only")},
-		{"insert", "sysbench oltp_insert: one row inserted", 3, 250 * time.Microsecond, sysbench("oltp_insert")},
-		{"hot", fmt.Sprintf("updates of %d hot rows", hotRows), 6, 600 * time.Microsecond, each(updateHot)},
-		{"wide", "wide rows: inserts and updates of 34 columns, some 6 KB a row", 10, time.Millisecond, each(writeWide)},
-		{"large", fmt.Sprintf("large transactions: %d rows inserted or updated at once", largeRows), 150, 12 * time.Millisecond, each(writeLarge)},
-		{"tables", fmt.Sprintf("%d small tables: an update in one and an insert into another", manyTables), 3, 300 * time.Microsecond, each(writeMany)},
-		{"bulk", fmt.Sprintf("bulk load: LOAD DATA with %d rows", bulkRows), 3000, 100 * time.Millisecond, loadData},
-		{"ddl", fmt.Sprintf("inserts, with DDL on their table after every %d", ddlEvery), 6, 600 * time.Microsecond, writeWithDDL},
+		{"insert", "sysbench oltp_insert: one row inserted", 4, 250 * time.Microsecond, sysbench("oltp_insert")},
+		{"hot", fmt.Sprintf("updates of %d hot rows", hotRows), 8, 600 * time.Microsecond, each(updateHot)},
+		{"wide", "wide rows: inserts and updates of 34 columns, some 6 KB a row", 12, time.Millisecond, each(writeWide)},
+		{"large", fmt.Sprintf("large transactions: %d rows inserted or updated at once", largeRows), 200, 12 * time.Millisecond, each(writeLarge)},
+		{"tables", fmt.Sprintf("%d small tables: an update in one and an insert into another", manyTables), 4, 300 * time.Microsecond, each(writeMany)},
+		{"bulk", fmt.Sprintf("bulk load: LOAD DATA with %d rows", bulkRows), 4000, 100 * time.Millisecond, loadData},
+		{"ddl", fmt.Sprintf("inserts, with DDL on their table after every %d", ddlEvery), 8, 600 * time.Microsecond, writeWithDDL},
 	}
 }
 

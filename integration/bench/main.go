@@ -87,7 +87,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&parts, "parts", strings.Join(partNames(), ","), "what to measure, separated by commas")
 	flags.StringVar(&o.only, "only", "", "take only contestants whose names match this regular `expression`")
 	flags.IntVar(&o.rate, "rate", 300, "transactions a second at which latency and fan-out are measured")
-	flags.IntVar(&o.seconds, "seconds", 6, "for how long, and how long the leader's commits are counted")
+	flags.IntVar(&o.seconds, "seconds", 5, "for how long, and how long the leader's commits are counted")
 	flags.DurationVar(&o.budget, "budget", 20*time.Minute, "no further round is begun that would end later; the first one always is")
 	flags.StringVar(&o.dir, "dir", "", "folder for servers and relay, on the disk to measure on (default: a temporary one, never in memory)")
 	flags.StringVar(&o.baton, "baton", "bin/baton", "the `program` to measure; make build makes it")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ func TestTheCommandLine(t *testing.T) {
 	o, err := parse(nil, &out)
 	require.NoError(t, err)
 	require.Equal(t, options{transactions: 24000, threads: 16, rounds: 3, loads: loadNames(),
-		parts: partNames(), rate: 300, seconds: 6, budget: 20 * time.Minute,
+		parts: partNames(), rate: 300, seconds: 5, budget: 20 * time.Minute,
 		baton: "bin/baton", command: "make bench"}, o)
 
 	o, err = parse([]string{"-quick", "-seconds", "5", "-write", "-dir", "/tmp/x", "-baton", "/tmp/b", "-loads", "oltp,ddl", "-every"}, &out)
@@ -75,4 +76,16 @@ func TestGoalsAreAboutContestantsThatThereAre(t *testing.T) {
 	for _, c := range contestants(nativeDefault + "|" + batonRelaxed) {
 		require.True(t, c.always && c.head, c.name)
 	}
+}
+
+// Else rounds would be left out before anything is slow.
+func TestAWholeRunIsPlannedWithinItsBudget(t *testing.T) {
+	o, err := parse(nil, io.Discard)
+	require.NoError(t, err)
+	b := newBench(o, io.Discard)
+	b.schedule.budget = 10 * o.budget
+	for _, p := range parts() {
+		p.plan(b)
+	}
+	require.LessOrEqual(t, b.schedule.left(b.schedule.stages[0], nil, 0), o.budget)
 }
