@@ -94,7 +94,7 @@ func TestATokenThatIsNoneIsRefusedAndNotRepeated(t *testing.T) {
 	require.ErrorContains(t, err, "the same token as that of line 7")
 	require.NoError(t, os.Chmod(filepath.Join(dir, "a.token"), 0o644))
 	_, err = tryLoad(t, dir, minimal+"admin: {http: \":8046\", tokens: [{name: a, file: a.token}]}\n")
-	require.ErrorContains(t, err, "run chmod 600 on it")
+	require.ErrorContains(t, err, "run chmod o-rwx on it")
 }
 
 func TestHTTPBeyondLoopbackNeedsSomebodyWhoMayAsk(t *testing.T) {
@@ -136,4 +136,22 @@ func TestTheCertificateOfHTTPIsReadAtEachConnection(t *testing.T) {
 	none, err := AdminTLS{}.Config()
 	require.NoError(t, err)
 	require.Nil(t, none)
+}
+
+func TestAPasswordInAFileThatEverybodyCanReadIsRefused(t *testing.T) {
+	t.Setenv(passwordVariable, "")
+	path := filepath.Join(t.TempDir(), "shop.yaml")
+	text := strings.Replace(minimal, "{user: baton}", "{user: baton, password: sesame}", 1)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o640))
+	_, err := Load(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(path, 0o644))
+	_, err = Load(path)
+	require.ErrorContains(t, err, "shop.yaml:3: mysql.password: a password stands here and every account of the machine can open")
+	require.ErrorContains(t, err, "run chmod o-rwx on it, or use password_file")
+	require.NotContains(t, err.Error(), "sesame")
+	require.NoError(t, os.WriteFile(path, []byte(minimal), 0o644))
+	require.NoError(t, os.Chmod(path, 0o644))
+	_, err = Load(path)
+	require.NoError(t, err, "without a password everybody may read it")
 }

@@ -33,11 +33,12 @@ func Load(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("find the folder of the configuration %s: %w", path, err)
 	}
-	return parse(path, filepath.Dir(full), data)
+	return parse(path, filepath.Dir(full), data, checkPrivate(path))
 }
 
-// parse is Load of a file's content; folder is what relative paths start from.
-func parse(file, folder string, data []byte) (Config, error) {
+// parse is Load of a file's content; folder is what relative paths start from, and
+// exposed why no secret may stand in the file itself, nil where one may.
+func parse(file, folder string, data []byte, exposed error) (Config, error) {
 	f := newFindings()
 	if len(data) > maxFile || bytes.IndexByte(data, 0) >= 0 {
 		f.addAt(1, "", "larger than %s, or with zero bytes in it: no configuration; name the right file", Size(maxFile))
@@ -49,7 +50,7 @@ func parse(file, folder string, data []byte) (Config, error) {
 		return Config{}, fmt.Errorf("decode the configuration %s: %w", file, err)
 	}
 	complete(&c, f, folder)
-	readPasswords(&c, f)
+	readPasswords(&c, f, exposed)
 	readTokens(&c, f)
 	check(c, f)
 	if err := f.err(file); err != nil {
@@ -193,10 +194,13 @@ func (h Hooks) lists() []hookList {
 
 // readPasswords reads the password files that are asked for, each account's
 // once; instances inherit the result.
-func readPasswords(c *Config, f *findings) {
+func readPasswords(c *Config, f *findings, exposed error) {
 	fromEnvironment := os.Getenv(passwordVariable) != ""
 	for _, a := range c.accounts() {
 		key := a.key + ".password_file"
+		if exposed != nil && f.given(a.key+".password") {
+			f.add(a.key+".password", "a password stands here and %s, or use password_file", exposed)
+		}
 		if f.given(a.key+".password") && f.given(key) {
 			f.add(a.key+".password", "given beside password_file; keep one, password_file is the safer")
 			continue
@@ -227,7 +231,7 @@ func checkPrivate(path string) error {
 		return err
 	}
 	if mode := info.Mode().Perm(); mode&0o006 != 0 {
-		return fmt.Errorf("every account of the machine can open %s (mode %04o); run chmod 600 on it", path, mode)
+		return fmt.Errorf("every account of the machine can open %s (mode %04o); run chmod o-rwx on it", path, mode)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func TestMistakesAreReportedWithLineAndMend(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".bad.yaml"), func(t *testing.T) {
 			data, err := os.ReadFile(file)
 			require.NoError(t, err)
-			_, err = parse(filepath.Base(file), "/nowhere", data)
+			_, err = parse(filepath.Base(file), "/nowhere", data, nil)
 			var problems *Error
 			require.ErrorAs(t, err, &problems)
 			require.True(t, slices.IsSortedFunc(problems.Problems, func(a, b Problem) int { return a.Line - b.Line }))
@@ -137,7 +137,7 @@ func FuzzParse(f *testing.F) {
 	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := parse("fuzz.yaml", dir, data)
+		c, err := parse("fuzz.yaml", dir, data, nil)
 		if err == nil {
 			require.NotEmpty(t, c.Instances)
 			require.NotEmpty(t, c.Cluster)

@@ -93,8 +93,8 @@ func TestPasswordFilesThatAreRefused(t *testing.T) {
 		mode    os.FileMode
 		want    string
 	}{
-		"readable by everybody": {"sesame\n", 0o644, "run chmod 600 on it"},
-		"writable by everybody": {"sesame\n", 0o602, "run chmod 600 on it"},
+		"readable by everybody": {"sesame\n", 0o644, "run chmod o-rwx on it"},
+		"writable by everybody": {"sesame\n", 0o602, "run chmod o-rwx on it"},
 		"empty":                 {"\n", 0o600, "is empty; write the password into it"},
 		"two lines":             {"sesame\nopen\n", 0o600, "more than one line"},
 		"a folder":              {"", os.ModeDir | 0o700, "is no regular file"},

@@ -153,5 +153,5 @@ func TestTLSFilesAreTriedAtLoad(t *testing.T) {
 	require.NoError(t, os.Chmod(a.file("client-key.pem"), 0o644))
 	_, err = tryLoad(t, a.dir, tlsOf("ca: ca.pem, cert: client.pem, key: client-key.pem"))
 	require.ErrorContains(t, err, "mysql.tls.key: ")
-	require.ErrorContains(t, err, "run chmod 600 on it")
+	require.ErrorContains(t, err, "run chmod o-rwx on it")
 }
