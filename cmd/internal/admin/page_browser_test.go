@@ -31,6 +31,7 @@ func troubled(t *testing.T) Status {
 	s.Source.State, s.Source.Error, s.Source.Mend = SourceStopped, hostile, hostile
 	s.Relay.Error, s.Relay.Mend = hostile, hostile
 	s.LeaderHealth.Reason = hostile
+	s.Endpoints = append(s.Endpoints, Endpoint{Listen: "10.0.0.9:6446", Route: Leader, Holding: hostile, Held: 3, Connections: map[string]int{"db1": 1200}})
 	s.Forecast = Forecast{Candidate: "db3", Candidates: []Candidate{{Instance: "db3", Lacks: 4}}, WouldLose: new(int64(2)),
 		Refused: []Refusal{{Instance: "db2", Reason: hostile}}, BlockedBy: hostile}
 	s.Instances = s.Instances[:1]
@@ -142,7 +143,7 @@ func TestThePageTakesTextForText(t *testing.T) {
 	handOverEvents(store)
 	p := look(t, chromium(t), s, browser.Desktop())
 	shown := strings.Join(strings.Fields(hostile), " ")
-	for _, selector := range []string{"#problems", "#under-way", "#forecast", "#hand-overs", "#events"} {
+	for _, selector := range []string{"#problems", "#under-way", "#endpoints", "#forecast", "#hand-overs", "#events"} {
 		shows(t, p, selector, shown)
 	}
 	var title string

@@ -2,6 +2,7 @@
 // part below draws its share of that.
 
 import { byId, Drawing, h, say } from "./dom.js";
+import { Endpoints } from "./endpoints.js";
 import { HandOvers } from "./handovers.js";
 import { inNumbers, inTime, key, Plot, spanOf } from "./plot.js";
 import { Stream, Unauthorized } from "./stream.js";
@@ -18,6 +19,7 @@ const known = { status: null, samples: [], events: [], session: null, heard: 0 }
 
 const token = () => sessionStorage.getItem(tokenKey) ?? "";
 const topology = new Topology(byId("flow"));
+const endpoints = new Endpoints();
 const handOvers = new HandOvers(byId("hand-overs"));
 const switchover = new Switchover(token);
 
@@ -160,6 +162,7 @@ const told = {
     say(byId("cluster"), status.cluster);
     showVerdict(status);
     topology.show(status, known.samples.at(-1));
+    endpoints.show(status);
     const before = lagPlots.size;
     showLags(status);
     showCards(status);
@@ -175,7 +178,16 @@ const told = {
   event: addEvent,
 };
 
-const stream = new Stream((name, thing) => told[name]?.(thing), (why) => {
+// draw draws what came. What fails there is a fault of this page, and none of the connection.
+const draw = (name, thing) => {
+  try {
+    told[name]?.(thing);
+  } catch (error) {
+    reportError(error);
+  }
+};
+
+const stream = new Stream(draw, (why) => {
   if (why instanceof Unauthorized) {
     say(byId("login-error"), token() ? why.message : "");
     byId("login").hidden = false;

@@ -10,6 +10,7 @@ export class Switchover {
   #token = () => "";
   #to = "";
   #leader = "";
+  #leads = false; // whether endpoints lead clients to the leader
   #running = false;
 
   constructor(token) {
@@ -20,6 +21,7 @@ export class Switchover {
 
   show(status, session) {
     this.#leader = status.leader ?? "";
+    this.#leads = status.endpoints.some((e) => e.route === "leader");
     const candidates = status.forecast.candidates.map((c) => c.instance);
     const refused = status.forecast.refused;
     const dead = ["died", "silent"].includes(status.leader_health.health) && Boolean(status.forecast.blocked_by);
@@ -71,7 +73,7 @@ export class Switchover {
     byId("confirm-cancel").focus();
     try {
       const plan = await (await request(`/v1/switchover?dry_run=true&to=${encodeURIComponent(to)}`, this.#token(), { method: "POST" })).json();
-      say(byId("confirm-text"), `${plan.from} is made read-only, what still runs there is ended after switchover.drain_timeout, ${plan.to} is given everything, takes writes, and ${plan.from} follows it. Clients have to be led to ${plan.to}: see your hooks and endpoints.`);
+      say(byId("confirm-text"), `${plan.from} is made read-only, what still runs there is ended after switchover.drain_timeout, ${plan.to} is given everything, takes writes, and ${plan.from} follows it. ${this.#leads ? "Clients of the endpoints wait meanwhile." : `Clients have to find ${plan.to}, or be led there by a hook.`}`);
       byId("confirm-go").disabled = false;
     } catch (error) {
       say(byId("confirm-text"), "");

@@ -85,7 +85,7 @@ export class Topology {
     const protectedNow = status.durability.state === "protected";
     const shown = status.relay.error ? { tone: "bad", sign: "■", words: "can't be written" }
       : protectedNow ? { tone: "good", sign: "●", words: "acknowledges" } : { tone: status.durability.mode === "async" ? "" : "warn", sign: "◐", words: "unprotected" };
-    this.#relay.show(shown, "baton's durable log", bytes(status.relay.bytes), `in ${count(status.relay.segments, "segment")}`, `${bytes(status.relay.memory_bytes)} of it in memory`);
+    this.#relay.show(shown, "baton's durable log", bytes(status.relay.bytes), `in ${count(status.relay.segments, "segment")}`, `${bytes(status.relay.memory_bytes)} in memory`);
   }
 
   #showFollower(i) {
