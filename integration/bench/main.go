@@ -3,8 +3,9 @@
 // It runs its own servers, with commits that are fsynced, and the real binary. Measured are: how fast the relay takes the
 // leader's binlog (ingest), how fast a follower catches up with loads of several kinds (catchup), how soon one at the head
 // shows a commit (latency), what the leader commits with and without semi-sync (commits), what more followers cost
-// (fanout), and what memory they need (memory). Every contestant begins from a copy of one data directory, the contestants
-// take turns, and after each run the follower is checked to hold what the leader holds.
+// (fanout), and what memory they need (memory). Every contestant begins from a copy of one data directory, and the
+// contestants take turns. After each run but those of the fan-out, which end when all followers have all GTIDs, the
+// follower is checked to hold what the leader holds.
 //
 // Results go to standard output as tables, progress to standard error. With -write they also become docs/benchmarks.md,
 // docs/benchmarks/*.svg and docs/benchmarks.json. The exit code is 0 when everything was measured, 1 when something failed, 2 for a wrong
