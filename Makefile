@@ -78,8 +78,8 @@ screenshots: ## take the manual's pictures from a page that is open: make screen
 	@$(GO) run ./integration/screenshots -page '$(PAGE)'
 
 .PHONY: bench
-bench: build ## measure baton beside native replication: catch-up, latency, commits, fan-out, memory (some 20 minutes)
-	@integration/mysqltest/find-mysqld --with sysbench >/dev/null
+bench: build ## measure baton beside native replication: catch-up, latency, commits, fan-out, memory, endpoints (some 20 minutes)
+	@integration/mysqltest/find-mysqld --with sysbench --with haproxy >/dev/null
 	@$(GO) build -o bin/bench ./integration/bench
 	@bin/bench $(BENCH_FLAGS)
 

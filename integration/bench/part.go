@@ -22,6 +22,7 @@ func parts() []part {
 		{"commits", (*bench).planCommits},
 		{"fanout", (*bench).planFanOut},
 		{"memory", (*bench).planMemory},
+		{"endpoint", (*bench).planEndpoint},
 	}
 }
 

@@ -24,6 +24,7 @@ type Report struct {
 	Commits  *Commits   `json:"commits,omitempty"`
 	FanOut   *FanOut    `json:"fan_out,omitempty"`
 	Memory   *Memory    `json:"memory,omitempty"`
+	Proxied  *Proxied   `json:"proxied,omitempty"`
 }
 
 // CatchUp is how the contestants caught up with one load.

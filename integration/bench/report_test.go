@@ -80,6 +80,11 @@ func example() *Report {
 			{Name: nativeDefault, Native: true, Followers: 1, Runs: fanOut(1, 0)}, {Name: batonRelaxed, Followers: 1, Runs: fanOut(1, 0.5)},
 			{Name: batonRelaxed, Followers: 5, Runs: fanOut(5, 0.9)}}},
 		Memory: &Memory{Followers: 5, Transactions: 3000, BinlogBytes: 250e6, Runs: []Run{{Round: 1, Seconds: 20, BatonCPU: 5, BatonPeak: 200 << 20}}},
+		Proxied: &Proxied{Threads: 16, Seconds: 6, HAProxy: "2.6.12", Series: []ProxiedSeries{
+			{Name: direct, Runs: []ProxiedRun{{Round: 1, Rate: 20000, Mean: 60e-6, P99: 120e-6, Connections: 2000, Bytes: 800e6}}},
+			{Name: throughHA, Runs: []ProxiedRun{{Round: 1, Rate: 15000, Mean: 90e-6, P99: 150e-6, Connections: 1500, Bytes: 700e6, CPU: 4, PerQuery: 10e-6, PerGigabyte: 0.25}}},
+			{Name: throughBaton, Runs: []ProxiedRun{{Round: 1, Rate: 14000, Mean: 95e-6, P99: 160e-6, Connections: 1400, Bytes: 750e6, CPU: 5, PerQuery: 12e-6, PerGigabyte: 0.125}}},
+		}},
 	}
 }
 
@@ -100,11 +105,11 @@ func TestTheReportAsAPage(t *testing.T) {
 
 func TestAReportOfOnePartHasNoTraceOfTheOthers(t *testing.T) {
 	r := example()
-	r.CatchUp, r.Ingest, r.Commits, r.FanOut, r.Memory = nil, nil, nil, nil, nil
+	r.CatchUp, r.Ingest, r.Commits, r.FanOut, r.Memory, r.Proxied = nil, nil, nil, nil, nil, nil
 	text, err := r.markdown()
 	require.NoError(t, err)
 	require.Contains(t, text, "## At the head")
-	for _, other := range []string{"## What the leader commits", "## More followers", "## Memory", "benchmarks/cpu.svg"} {
+	for _, other := range []string{"## What the leader commits", "## More followers", "## Memory", "## Endpoints", "benchmarks/cpu.svg"} {
 		require.NotContains(t, text, other)
 	}
 	require.NotContains(t, text, "## Catching up")

@@ -236,6 +236,9 @@ func (r *Report) tables() []*table {
 	if r.Memory != nil {
 		all = append(all, r.Memory.table())
 	}
+	if r.Proxied != nil {
+		all = append(all, r.Proxied.table())
+	}
 	return all
 }
 
