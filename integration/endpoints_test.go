@@ -335,6 +335,36 @@ func TestALeaderThatRestartsFencedIsWaitedFor(t *testing.T) {
 	require.Empty(t, w.errors, "nobody was led to a leader that takes no writes")
 }
 
+func TestEndpointsAreReloaded(t *testing.T) {
+	t.Parallel()
+	c := mysqltest.StartCluster(t, 1, mysqltest.Relaxed())
+	b := startBaton(t, c.Servers(), withEndpoints())
+	address, goes := b.leading("db1")
+	conn, err := client.Connect(address, "root", "", "")
+	require.NoError(t, err)
+	defer conn.Close()
+	comes := unusedAddress(t)
+	set("endpoints", []map[string]any{
+		{"listen": "127.0.0.1:0", "route": "leader", "max_connections": 1}, {"listen": comes, "route": "leader"},
+	})(b)
+	said := b.reload()
+	require.Contains(t, said, "endpoints["+comes+"]")
+	require.NotContains(t, said, "next start")
+	require.NoError(t, conn.Ping(), "the others' clients notice nothing")
+	_, err = client.Connect(address, "root", "", "")
+	require.ErrorContains(t, err, "Too many connections", "what was changed holds")
+	require.Equal(t, fmt.Sprint(c.Leader.Port), portBehind(comes))
+	require.Empty(t, portBehind(goes))
+
+	set("endpoints", []map[string]any{{"listen": c.Followers[0].Addr(), "route": "leader"}})(b)
+	b.instances()[1]["address"] = unusedAddress(t) // or the file would be refused for it
+	said = b.reload()
+	require.Contains(t, said, "not reloaded")
+	require.Contains(t, said, "address already in use")
+	require.NoError(t, conn.Ping())
+	require.Equal(t, fmt.Sprint(c.Leader.Port), portBehind(comes))
+}
+
 // TestReadYourWrites reads on a follower what was written to the leader just before, by the GTID that the leader's
 // session tells.
 func TestReadYourWrites(t *testing.T) {

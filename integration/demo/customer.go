@@ -13,7 +13,7 @@ import (
 // acts is what a writing customer does in turn, each a transaction.
 var acts = []struct {
 	what string
-	do   func(l *load, ctx context.Context, at int) error
+	do   func(l *load, ctx context.Context) error
 }{
 	{"place an order", (*load).placeOrder},
 	{"view pages", (*load).viewPages},
@@ -30,9 +30,9 @@ var acts = []struct {
 func anyProduct() int  { return 1 + rand.IntN(products) }
 func anyCustomer() int { return 1 + rand.IntN(customers) }
 
-// in runs statements as one transaction on an instance.
-func (l *load) in(ctx context.Context, at int, do func(tx *sql.Tx) error) error {
-	tx, err := l.instances[at].BeginTx(ctx, nil)
+// in runs statements as one transaction on the leader.
+func (l *load) in(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := l.leader.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -73,31 +73,31 @@ func (l *load) newOrder() order {
 	return o
 }
 
-// placeOrder places a new order. Where the leader goes away, the customer looks on the next one whether it was placed,
-// and places it again if not. What is acknowledged is kept, to be looked for everywhere at the end.
-func (l *load) placeOrder(ctx context.Context, at int) error {
+// placeOrder places a new order. Where its answer is lost, the customer looks whether it was placed, and places it again
+// if not. What is acknowledged is kept, to be looked for everywhere at the end.
+func (l *load) placeOrder(ctx context.Context) error {
 	o := l.newOrder()
-	err := l.place(ctx, at, &o)
+	err := l.place(ctx, &o)
 	for err != nil {
-		if at, err = l.moveOn(ctx, at, err); err != nil {
+		if err = l.bear(ctx, err); err != nil {
 			return err
 		}
 		var there bool
-		if there, err = l.isPlaced(ctx, at, &o); there {
+		if there, err = l.isPlaced(ctx, &o); there {
 			l.found.Add(1)
 		} else if err == nil {
-			if err = l.place(ctx, at, &o); err == nil {
+			if err = l.place(ctx, &o); err == nil {
 				l.again.Add(1)
 			}
 		}
 	}
-	l.acknowledge(at, o)
+	l.acknowledge(o)
 	return nil
 }
 
 // place is one attempt.
-func (l *load) place(ctx context.Context, at int, o *order) error {
-	return l.in(ctx, at, func(tx *sql.Tx) error {
+func (l *load) place(ctx context.Context, o *order) error {
+	return l.in(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, "INSERT INTO orders (reference, customer_id, total, shipping) VALUES (?, ?, ?, JSON_OBJECT('city', ?, 'express', ?))",
 			o.reference, o.customer, o.total(), pick(colours)+" city", rand.IntN(2) == 0)
 		if err != nil {
@@ -125,9 +125,9 @@ func (l *load) place(ctx context.Context, at int, o *order) error {
 }
 
 // isPlaced looks for an order whose answer was lost.
-func (l *load) isPlaced(ctx context.Context, at int, o *order) (bool, error) {
+func (l *load) isPlaced(ctx context.Context, o *order) (bool, error) {
 	o.id = 0
-	err := l.instances[at].QueryRowContext(ctx, "SELECT id FROM orders WHERE reference = ?", o.reference).Scan(&o.id)
+	err := l.leader.QueryRowContext(ctx, "SELECT id FROM orders WHERE reference = ?", o.reference).Scan(&o.id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -137,33 +137,33 @@ func (l *load) isPlaced(ctx context.Context, at int, o *order) (bool, error) {
 func money(cents int) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
 
 // viewPages writes equal rows into a table without a key, and now and then removes some of them.
-func (l *load) viewPages(ctx context.Context, at int) error {
+func (l *load) viewPages(ctx context.Context) error {
 	product, referrer := 1+rand.IntN(50), pick(referrers)
 	if rand.IntN(25) == 0 {
-		_, err := l.instances[at].ExecContext(ctx, "DELETE FROM page_views WHERE product_id = ? LIMIT 2", product)
+		_, err := l.leader.ExecContext(ctx, "DELETE FROM page_views WHERE product_id = ? LIMIT 2", product)
 		return err
 	}
-	_, err := l.instances[at].ExecContext(ctx, "INSERT INTO page_views VALUES (?, ?, 9), (?, ?, 9), (?, ?, 10)",
+	_, err := l.leader.ExecContext(ctx, "INSERT INTO page_views VALUES (?, ?, 9), (?, ?, 9), (?, ?, 10)",
 		product, referrer, product, referrer, product, referrer)
 	return err
 }
 
-func (l *load) writeReview(ctx context.Context, at int) error {
-	_, err := l.instances[at].ExecContext(ctx, "INSERT INTO reviews (product_id, customer_id, stars, body) VALUES (?, ?, ?, ?)",
+func (l *load) writeReview(ctx context.Context) error {
+	_, err := l.leader.ExecContext(ctx, "INSERT INTO reviews (product_id, customer_id, stars, body) VALUES (?, ?, ?, ?)",
 		anyProduct(), anyCustomer(), 1+rand.IntN(5), "It is "+pick(adjectives)+", and it smells of "+pick(materials)+". 👍")
 	return err
 }
 
 // payOrder changes one key of a JSON document of one of the last orders.
-func (l *load) payOrder(ctx context.Context, at int) error {
+func (l *load) payOrder(ctx context.Context) error {
 	newest := l.newest.Load()
-	_, err := l.instances[at].ExecContext(ctx, "UPDATE orders SET status = 'paid', shipping = JSON_SET(shipping, '$.parcel', ?) WHERE id = ?",
+	_, err := l.leader.ExecContext(ctx, "UPDATE orders SET status = 'paid', shipping = JSON_SET(shipping, '$.parcel', ?) WHERE id = ?",
 		rand.IntN(1_000_000), max(1, newest-int64(rand.IntN(200))))
 	return err
 }
 
-func (l *load) fillCart(ctx context.Context, at int) error {
-	return l.in(ctx, at, func(tx *sql.Tx) error {
+func (l *load) fillCart(ctx context.Context) error {
+	return l.in(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, "INSERT INTO carts (customer_id) VALUES (?)", anyCustomer())
 		if err != nil {
 			return err
@@ -178,12 +178,12 @@ func (l *load) fillCart(ctx context.Context, at int) error {
 }
 
 // leaveCart removes an older cart; its items go by the foreign key's cascade.
-func (l *load) leaveCart(ctx context.Context, at int) error {
+func (l *load) leaveCart(ctx context.Context) error {
 	var cart sql.NullInt64
-	if err := l.instances[at].QueryRowContext(ctx, "SELECT MAX(id) FROM carts").Scan(&cart); err != nil {
+	if err := l.leader.QueryRowContext(ctx, "SELECT MAX(id) FROM carts").Scan(&cart); err != nil {
 		return err
 	}
-	_, err := l.instances[at].ExecContext(ctx, "DELETE FROM carts WHERE id = ?", max(1, cart.Int64-int64(rand.IntN(300))))
+	_, err := l.leader.ExecContext(ctx, "DELETE FROM carts WHERE id = ?", max(1, cart.Int64-int64(rand.IntN(300))))
 	return err
 }
 

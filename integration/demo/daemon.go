@@ -25,8 +25,10 @@ type daemon struct {
 	config string // path of the YAML file
 	socket string // of its admin API
 	page   string // address of its status page
-	free   func() // releases that address
 	log    string // path of what it writes to standard error
+	// Where clients are led to the leader, and to followers.
+	leader, followers string
+	releases          []func() // of these addresses
 
 	mu      sync.Mutex
 	process *exec.Cmd
@@ -38,9 +40,13 @@ func newDaemon(binary, dir string, servers []*mysqltest.Server, leader *mysqltes
 	d := &daemon{
 		binary: binary, config: filepath.Join(dir, "shop.yaml"), socket: filepath.Join(dir, "baton.sock"), log: filepath.Join(dir, "baton.log"),
 	}
-	var err error
-	if d.page, d.free, err = mysqltest.ReserveAddress(); err != nil {
-		return nil, err
+	for _, address := range []*string{&d.page, &d.leader, &d.followers} {
+		reserved, release, err := mysqltest.ReserveAddress()
+		if err != nil {
+			d.free()
+			return nil, err
+		}
+		*address, d.releases = reserved, append(d.releases, release)
 	}
 	password := filepath.Join(dir, "password")
 	if err := os.WriteFile(password, []byte(mysqltest.Password+"\n"), 0o600); err != nil {
@@ -56,8 +62,16 @@ func newDaemon(binary, dir string, servers []*mysqltest.Server, leader *mysqltes
 	fmt.Fprintf(&y, "leader: %s\n", leader.Name)
 	fmt.Fprintf(&y, "failover: {cooldown: %s}\n", cooldown)
 	y.WriteString("relay: {segment_size: 16MiB}\n")
+	fmt.Fprintf(&y, "endpoints:\n  - {listen: %q, route: leader}\n  - {listen: %q, route: followers}\n", d.leader, d.followers)
 	fmt.Fprintf(&y, "admin: {socket: %q, http: %q}\n", d.socket, d.page)
 	return d, os.WriteFile(d.config, []byte(y.String()), 0o600)
+}
+
+// free releases the addresses that the daemon listens on.
+func (d *daemon) free() {
+	for _, release := range d.releases {
+		release()
+	}
 }
 
 // check runs `baton check` and returns its last line, which sums up.

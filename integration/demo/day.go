@@ -27,10 +27,11 @@ func (d *demo) day(ctx context.Context) error {
 // openFor opens the shop, and has things happen.
 func (d *demo) openFor(ctx context.Context, happenings ...happening) error {
 	var err error
-	if d.load, err = newLoad(ctx, d.servers, d.fail); err != nil {
+	if d.load, err = newLoad(ctx, d.daemon.leader, d.daemon.followers, d.fail); err != nil {
 		return fmt.Errorf("open the shop: %w", err)
 	}
-	d.say("the shop is open: %d connections write to the leader, %d read from each follower", writers, readers)
+	d.say("the shop is open, at baton's endpoints: %d customers write through %s, to whoever leads, each transaction over a\n"+
+		"connection of its own; %d read through %s, from whichever follower has the fewest", writers, d.daemon.leader, readers, d.daemon.followers)
 	d.watch.follow(d.load)
 	opened := time.Now()
 	wait := func(part float64) error {
@@ -101,32 +102,46 @@ func (d *demo) killFollower(ctx context.Context) error {
 // killDaemon kills baton, shows that no commit is acknowledged meanwhile, and starts it again.
 func (d *demo) killDaemon(ctx context.Context) error {
 	d.watch.expectEnd(true)
+	p, broken := d.load.begin(true), d.load.broken.Load()
 	begun := time.Now()
 	if err := d.daemon.end(syscall.SIGKILL); err != nil {
 		return err
 	}
 	acknowledged := d.load.transactions.Load()
-	d.say("kill -9 of baton itself: nobody fsyncs what the leader writes, so its commits wait")
+	d.say("kill -9 of baton itself: its endpoints are gone, and nobody fsyncs what the leader writes, so its commits wait")
+	clerk := make(chan error, 1)
+	go func() {
+		_, err := d.leader.DB().ExecContext(ctx, "INSERT INTO shop.page_views VALUES (1, 'clerk', 9)")
+		clerk <- err
+	}()
 	if err := sleep(ctx, min(time.Second, d.options.load/10)); err != nil {
 		return err
 	}
-	waiting, err := number(ctx, d.leader, "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_user = '"+shopUser+"' AND processlist_command = 'Query'")
-	if err != nil {
-		return err
+	select {
+	case err := <-clerk:
+		return fmt.Errorf("a write on %s came to its end without baton: %w", d.leader.Name, err)
+	default:
 	}
-	d.say("%d of %d connections wait on the leader; transactions acknowledged meanwhile: %d", waiting, writers, d.load.transactions.Load()-acknowledged)
+	d.say("a clerk who writes on %s itself waits; transactions acknowledged meanwhile: %d", d.leader.Name, d.load.transactions.Load()-acknowledged)
 	if err := d.daemon.start(); err != nil {
 		return err
 	}
 	d.watch.expectEnd(false)
-	acknowledged = d.load.orders.Load()
-	if err := d.until(ctx, "commits return again", func() bool { return d.load.orders.Load() > acknowledged && d.watch.healthy() }); err != nil {
+	if _, err := d.end(ctx, p); err != nil {
 		return err
 	}
+	if err := <-clerk; err != nil {
+		return fmt.Errorf("the clerk's write: %w", err)
+	}
 	took := time.Since(begun)
+	if err := d.until(ctx, "everybody follows again", d.watch.healthy); err != nil {
+		return err
+	}
 	relay := d.watch.status().Relay
-	d.say("baton has read its relay again (%s, %s transactions): commits return %s after the kill, and none failed",
-		humanize.IBytes(uint64(relay.Bytes)), humanize.Comma(relay.Durable.Count()), seconds(took))
+	d.say("baton has read its relay again (%s, %s transactions): commits return %s after the kill; who lost connection has\n"+
+		"tried again until it was back (%s times) and looked before it repeated an order: %d were there, %d were placed again",
+		humanize.IBytes(uint64(relay.Bytes)), humanize.Comma(relay.Durable.Count()), seconds(took), humanize.Comma(d.load.broken.Load()-broken),
+		d.load.found.Load(), d.load.again.Load())
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -201,6 +202,10 @@ func (d *demo) sayHowToConnect() {
 	client := d.leader.Installation.Mysql
 	if client == "" {
 		client = "mysql"
+	}
+	for _, endpoint := range []struct{ address, leads string }{{d.daemon.leader, "whoever leads"}, {d.daemon.followers, "a follower"}} {
+		host, port, _ := strings.Cut(endpoint.address, ":")
+		d.print(fmt.Sprintf("  %s -u %s -p%s -h %s -P %s shop   # %s", client, shopUser, shopPassword, host, port, endpoint.leads))
 	}
 	for _, s := range d.servers {
 		d.print(fmt.Sprintf("  %s -u root -S %s   # %s", client, s.Socket, s.Name))

@@ -138,7 +138,7 @@ func TestEverythingHappensAllServersHoldTheSameAndNothingIsLeft(t *testing.T) {
 	for _, happened := range []string{
 		"ALTER TABLE orders", "db3 had all of them", "transactions acknowledged meanwhile: 0", "commits return",
 		`db[23] leads. After the kill: cut .*, writable \d+\.\d\d s\n`, "fenced: read_only=1, .*an order there gets error 1290",
-		"db1 follows db[23]", `db1 leads again: freeze .* writable \d+\.\d\d s\n`, "no order could be placed for",
+		"db1 follows db[23]", `db1 leads again: hold clients .* freeze .* writable \d+\.\d\d s\n`, "no order could be placed for", `no customer\n +saw an error`, "the shop is open, at baton's endpoints",
 		"All three servers hold the same", "acknowledged, each of them once on all servers, and no other; every commit waited",
 		"\nservers, daemon and folders are gone\n$",
 	} {

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-
-	"github.com/batondb/baton/integration/mysqltest"
 )
 
-// How many connections the shop's customers come through.
+// How many customers the shop has at a time. Who writes connects anew for each transaction, as a web page does; who
+// reads has a pool.
 const (
 	writers = 8
-	readers = 2 // on each follower
+	readers = 4
 )
+
+// readersStay is how long a connection of the readers is kept, so that they are spread over the followers anew.
+const readersStay = time.Second
 
 // thinking is how long a customer thinks between two transactions, on which the shop's computer, three servers and
 // baton, is not to spend all it has: whoever was down has to catch up.
@@ -44,19 +46,18 @@ var (
 // counters count what customers did.
 type counters struct {
 	orders, transactions, conflicts atomic.Int64
+	broken                          atomic.Int64 // transactions of customers that an error cost, where one was to be expected
 	found, again                    atomic.Int64 // orders without an answer that were there, and that were placed again
 	reads, refused                  atomic.Int64 // on followers; refused: the follower did not answer
 	looked, notYet                  atomic.Int64 // for an order acknowledged a moment ago; not on that follower yet
 }
 
-// load is the shop's customers: writers on the leader, readers on the followers. It keeps what the leader acknowledged.
-// It knows all instances and not who leads: who takes writes does.
+// load is the shop's customers. They know baton's endpoints and no server. It keeps what the leader acknowledged.
 type load struct {
 	counters
-	instances  []*sql.DB    // as in the demo
-	at         atomic.Int64 // the index of the one that took writes last
-	newest     atomic.Int64 // id of the order acknowledged last
-	references atomic.Int64
+	leader, followers *sql.DB      // through the endpoints
+	newest            atomic.Int64 // id of the order acknowledged last
+	references        atomic.Int64
 
 	writing, reading         sync.WaitGroup
 	closing                  chan struct{} // closed when no new transaction may begin
@@ -64,61 +65,55 @@ type load struct {
 	stopReading, stopWriting context.CancelFunc
 	failed                   context.CancelCauseFunc
 
-	search sync.Mutex // held by the one customer who looks for all who takes writes
-
 	mu           sync.Mutex
 	acknowledged []order
 	last         time.Time // when the last order was
-	move         *move     // the last one; nil before the first
+	pause        *pause    // the last one; nil before the first
 }
 
-// move is that of the customers to another instance.
-type move struct {
-	from int
-	last time.Time     // when the last order was acknowledged there
-	gap  time.Duration // until the first elsewhere
-	done chan struct{} // closed when gap is known
+// A pause is a time in which orders may have to wait.
+type pause struct {
+	trouble bool          // customers may see errors, which fail the demo otherwise
+	longest time.Duration // between two orders
+	over    bool
 }
 
-// newLoad opens the connections; the first of the instances leads. failed is told the error that no customer should see.
-func newLoad(ctx context.Context, instances []*mysqltest.Server, failed context.CancelCauseFunc) (*load, error) {
+// newLoad opens the shop at the endpoints. failed is told the error that no customer should see.
+func newLoad(ctx context.Context, leader, followers string, failed context.CancelCauseFunc) (*load, error) {
 	l := &load{closing: make(chan struct{}), failed: failed}
-	for _, s := range instances {
-		db, err := openShopOn(s, writers+readers)
-		if err != nil {
-			return nil, err
-		}
-		l.instances = append(l.instances, db)
+	var err error
+	if l.leader, err = openShopAt(leader); err != nil {
+		return nil, err
 	}
+	l.leader.SetMaxIdleConns(-1)
+	if l.followers, err = openShopAt(followers); err != nil {
+		return nil, err
+	}
+	l.followers.SetMaxIdleConns(readers)
+	l.followers.SetConnMaxLifetime(readersStay)
 	var write, read context.Context
 	write, l.stopWriting = context.WithCancel(ctx)
 	read, l.stopReading = context.WithCancel(ctx)
 	for range writers {
 		l.writing.Go(func() { l.write(write) })
 	}
-	for i := range l.instances {
-		for range readers {
-			l.reading.Go(func() { l.read(read, i) })
-		}
+	for range readers {
+		l.reading.Go(func() { l.read(read) })
 	}
 	return l, nil
 }
 
-// openShopOn opens connections of the shop's account to an instance.
-func openShopOn(s *mysqltest.Server, connections int) (*sql.DB, error) {
+// openShopAt is the shop's account at an address, host:port.
+func openShopAt(address string) (*sql.DB, error) {
 	cfg := mysql.NewConfig()
-	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.DBName = shopUser, shopPassword, "tcp", s.Addr(), "shop"
+	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.DBName = shopUser, shopPassword, "tcp", address, "shop"
 	cfg.InterpolateParams = true // a round trip a statement
 	cfg.Logger = &mysql.NopLogger{}
-	cfg.Timeout = time.Second
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return db, nil
+	return sql.OpenDB(connector), nil
 }
 
 // Close ends everything, whatever is under way, and closes the connections.
@@ -127,9 +122,8 @@ func (l *load) Close() {
 	l.stopReading()
 	l.writing.Wait()
 	l.reading.Wait()
-	for _, db := range l.instances {
-		db.Close()
-	}
+	l.leader.Close()
+	l.followers.Close()
 }
 
 // stop lets every transaction under way end, and ends the rest. It returns the orders that were acknowledged.
@@ -143,41 +137,39 @@ func (l *load) stop() []order {
 	return l.acknowledged
 }
 
-// expectMove says that the instance which takes writes is about to be no more it. Before, and once the first order is
-// placed elsewhere, an error there fails the demo.
-func (l *load) expectMove() *move {
+// begin begins a pause, in which customers may see errors if trouble is to come.
+func (l *load) begin(trouble bool) *pause {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.move = &move{from: int(l.at.Load()), last: l.last, done: make(chan struct{})}
-	return l.move
+	l.pause = &pause{trouble: trouble}
+	return l.pause
 }
 
-// ended tells whether an order was placed elsewhere.
-func (m *move) ended() bool {
-	select {
-	case <-m.done:
-		return true
-	default:
-		return false
+// end ends a pause when orders are placed again, and tells how long none could be.
+func (d *demo) end(ctx context.Context, p *pause) (longest time.Duration, err error) {
+	l := d.load
+	orders := l.orders.Load()
+	if err := d.until(ctx, "orders are placed again", func() bool { return l.orders.Load() > orders+writers }); err != nil {
+		return 0, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.over = true
+	return p.longest, nil
 }
 
-// acknowledge keeps an order that was placed on an instance.
-func (l *load) acknowledge(at int, o order) {
+// acknowledge keeps an order that was placed.
+func (l *load) acknowledge(o order) {
 	l.orders.Add(1)
 	l.newest.Store(o.id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.acknowledged = append(l.acknowledged, o)
-	l.last = time.Now()
-	switch m := l.move; {
-	case m == nil || m.ended():
-	case at == m.from:
-		m.last = l.last
-	default:
-		m.gap = l.last.Sub(m.last)
-		close(m.done)
+	now := time.Now()
+	if p := l.pause; p != nil && !p.over && !l.last.IsZero() {
+		p.longest = max(p.longest, now.Sub(l.last))
 	}
+	l.last = now
 }
 
 func (l *load) write(ctx context.Context) {
@@ -189,8 +181,8 @@ func (l *load) write(ctx context.Context) {
 			return
 		default:
 		}
-		act, at := acts[n%len(acts)], int(l.at.Load())
-		err := act.do(l, ctx, at)
+		act := acts[n%len(acts)]
+		err := act.do(l, ctx)
 		if err == nil {
 			l.transactions.Add(1)
 			_ = sleep(ctx, thinking)
@@ -200,7 +192,7 @@ func (l *load) write(ctx context.Context) {
 			l.conflicts.Add(1)
 			continue
 		}
-		if _, err = l.moveOn(ctx, at, err); err != nil && ctx.Err() == nil {
+		if err = l.bear(ctx, err); err != nil && ctx.Err() == nil {
 			l.failed(fmt.Errorf("%s: %w", act.what, err))
 			return
 		}
@@ -212,61 +204,33 @@ func isConflict(err error) bool {
 	return ok && (refused.Number == errorDeadlock || refused.Number == errorLockWait)
 }
 
-// errUnexpected wraps an error that is no reason to look for another instance.
+// errUnexpected wraps an error that is no reason to try again.
 var errUnexpected = errors.New("a customer saw an error")
 
-// moveOn is what a customer does after an error on an instance: it asks all of them who takes writes, until one does.
-func (l *load) moveOn(ctx context.Context, at int, cause error) (int, error) {
+// bear returns nil where an error was to be expected, and the customer may try again.
+func (l *load) bear(ctx context.Context, cause error) error {
 	refused, ok := errors.AsType[*mysql.MySQLError](cause)
 	switch {
 	case ok && refused.Number == errorDuplicate:
-		return at, nil
+		return nil
 	case errors.Is(cause, errUnexpected):
-		return at, cause
+		return cause
 	case ctx.Err() != nil, ok && !slices.Contains(notHere, refused.Number):
-		return at, fmt.Errorf("%w: %w", errUnexpected, cause)
-	}
-	l.search.Lock()
-	defer l.search.Unlock()
-	if now := int(l.at.Load()); now != at {
-		return now, nil
+		return fmt.Errorf("%w: %w", errUnexpected, cause)
 	}
 	l.mu.Lock()
-	expected := l.move != nil && l.move.from == at
+	expected := l.pause != nil && l.pause.trouble && !l.pause.over
 	l.mu.Unlock()
 	if !expected {
-		return at, fmt.Errorf("%w: %w", errUnexpected, cause)
+		return fmt.Errorf("%w: %w", errUnexpected, cause)
 	}
-	for {
-		for i, db := range l.instances {
-			if takesWrites(ctx, db) {
-				l.at.Store(int64(i))
-				return i, nil
-			}
-		}
-		if err := sleep(ctx, 10*time.Millisecond); err != nil {
-			return at, err
-		}
-	}
+	l.broken.Add(1)
+	return sleep(ctx, thinking)
 }
 
-// takesWrites asks an instance.
-func takesWrites(ctx context.Context, db *sql.DB) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	var refuses bool
-	return db.QueryRowContext(ctx, "SELECT @@GLOBAL.read_only").Scan(&refuses) == nil && !refuses
-}
-
-func (l *load) read(ctx context.Context, at int) {
+func (l *load) read(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
-		if at == int(l.at.Load()) {
-			if sleep(ctx, 50*time.Millisecond) != nil {
-				return
-			}
-			continue
-		}
-		err := l.lookAround(ctx, l.instances[at], n)
+		err := l.lookAround(ctx, l.followers, n)
 		switch {
 		case err == nil:
 			l.reads.Add(1)

@@ -66,7 +66,7 @@ func (d *demo) rewind(ctx context.Context, old *mysqltest.Server, errant int64) 
 
 // refusal is the error number that a customer's write gets on an instance; it fails where the write is done.
 func refusal(ctx context.Context, s *mysqltest.Server) (uint16, error) {
-	db, err := openShopOn(s, 1)
+	db, err := openShopAt(s.Addr())
 	if err != nil {
 		return 0, err
 	}
