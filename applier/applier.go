@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/batondb/baton/applier/schedule"
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/internal/history"
@@ -64,8 +65,15 @@ type Config struct {
 	// after the other.
 	LeaderOrder bool
 	// CatchingUp is how far behind the leader's commits, in time, the follower is
-	// said to be catching up rather than streaming.
+	// said to be catching up rather than streaming, and is applied to in batches with
+	// the choice Auto.
 	CatchingUp time.Duration
+	// Batches is when transactions are applied in batches: several leader
+	// transactions as one follower transaction, in the leader's order and without a
+	// trace in the follower's binlog.
+	Batches schedule.Choice
+	// BatchSize is the largest number of leader transactions in a batch, at least 1.
+	BatchSize int
 	// Retry is how long a stopped follower waits until it looks whether the cause
 	// is gone.
 	Retry time.Duration
@@ -97,8 +105,13 @@ type Applier struct {
 	deps Deps
 	busy chan struct{} // holds a token while a round, or a skip, is under way
 
+	// The round's own, from one to the next:
+	mode        schedule.Mode
+	saidBatches bool // the history knows the follower as applied to in batches
+
 	mu       sync.Mutex
 	cfg      Config
+	readers  []string // who was seen to read the follower's binlog; only the round changes it
 	paused   bool
 	skips    int                // how many calls of Skip want the round to end
 	end      context.CancelFunc // ends the round under way gently; nil when none is
@@ -113,7 +126,7 @@ func New(cfg Config, deps Deps) *Applier {
 		deps.LeaderNow = time.Now
 	}
 	return &Applier{name: cfg.Name, cfg: cfg, deps: deps, busy: make(chan struct{}, 1), kick: make(chan struct{}),
-		progress: progress{state: Connecting, since: time.Now()}}
+		progress: progress{state: Connecting, since: time.Now(), mode: ModePerTransaction}}
 }
 
 // Run applies until ctx ends and returns when nothing is under way any more:
@@ -232,7 +245,7 @@ func (a *Applier) skip(ctx context.Context, g gtid.GTID) error {
 	if failure == nil {
 		return ErrNotStopped
 	}
-	s, err := a.openSession(ctx)
+	s, err := a.firstSession(ctx)
 	if err != nil {
 		return err
 	}
@@ -270,6 +283,28 @@ func (a *Applier) wake() {
 func (a *Applier) record(e history.Event) {
 	e.Instance = a.name
 	a.deps.Recorder.Record(e)
+}
+
+// announce records an event of this follower.
+func (a *Applier) announce(e history.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.record(e)
+}
+
+// setReaders remembers who was seen to read the follower's binlog: who has left
+// may come back.
+func (a *Applier) setReaders(readers []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.readers = readers
+}
+
+// stopped tells whether the follower is stopped at a transaction.
+func (a *Applier) stopped() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.progress.failure != nil && !a.progress.failure.GTID.IsZero()
 }
 
 // wait waits for d, or until something is to be done earlier.

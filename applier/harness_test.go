@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/batondb/baton/applier"
+	"github.com/batondb/baton/applier/schedule"
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/integration/binlogtest"
@@ -189,7 +190,14 @@ type subject struct {
 
 // config is for tests: what waits is retried only when a test says so.
 func config(follower *mysqltest.Server, sessions int) applier.Config {
-	return applier.Config{Name: follower.Name, Sessions: sessions, CatchingUp: 10 * time.Second, Retry: time.Hour}
+	return applier.Config{Name: follower.Name, Sessions: sessions, CatchingUp: 10 * time.Second, Retry: time.Hour, Batches: schedule.Never, BatchSize: 100}
+}
+
+// inBatches is config with batches at all times.
+func inBatches(follower *mysqltest.Server, sessions int) applier.Config {
+	cfg := config(follower, sessions)
+	cfg.Batches = schedule.Always
+	return cfg
 }
 
 // start runs an applier until the test ends, or end is called.
@@ -241,6 +249,11 @@ func (s *subject) waitState(state applier.State) applier.Status {
 // waitHead waits until the follower has all that the relay has.
 func (s *subject) waitHead() {
 	s.t.Helper()
+	defer func() {
+		if st := s.Status(); s.t.Failed() && st.Failure != nil {
+			s.t.Logf("%s is %s: %s", s.follower.Name, st.State, st.Failure.Message)
+		}
+	}()
 	mysqltest.WaitGTID(s.t, s.follower, s.relay.Durable().String(), patience)
 	s.waitFor("nothing in flight, no lag", func(st applier.Status) bool { return st.Lag == 0 && st.InFlight == 0 })
 }

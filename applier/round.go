@@ -1,7 +1,6 @@
 package applier
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"github.com/batondb/baton/applier/schedule"
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
-	"github.com/go-mysql-org/go-mysql/replication"
 	"go.uber.org/zap"
 )
 
@@ -35,7 +33,7 @@ type round struct {
 	ctx      context.Context // of the sessions: ends when what is under way is to be cut off
 	schedule schedule.Schedule
 	clock    clock
-	held     map[schedule.Ticket]*binlog.Transaction
+	held     map[schedule.Ticket]held
 	again    []schedule.Ticket // started, but there was no session for them
 	given    gtid.Set          // what the follower has or was given
 	bytes    int64
@@ -43,7 +41,10 @@ type round struct {
 	workers  []*worker
 	results  chan result
 	running  int
+	inFlight int   // transactions that sessions were given
 	failed   error // the first error; nothing is started after it
+	formats  formats
+	batches  batches
 }
 
 // round admits the follower and applies until something ends it. It returns nil
@@ -67,7 +68,7 @@ func (a *Applier) round(ctx context.Context) error {
 	if err := a.deps.Gate.Admit(gentle); err != nil {
 		return unlessEnded(gentle, err)
 	}
-	first, err := a.openSession(gentle)
+	first, err := a.firstSession(gentle)
 	if err != nil {
 		return unlessEnded(gentle, err)
 	}
@@ -88,7 +89,12 @@ func (a *Applier) round(ctx context.Context) error {
 	defer cut()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cut) })()
 	r := &round{Applier: a, cfg: cfg, gentle: gentle, ctx: sessions, given: executed,
-		held: map[schedule.Ticket]*binlog.Transaction{}, results: make(chan result)}
+		held: map[schedule.Ticket]held{}, results: make(chan result)}
+	r.batches.width.Max = cfg.BatchSize
+	a.mode.Choice, a.mode.After = cfg.Batches, cfg.CatchingUp
+	if a.stopped() {
+		r.batches.width.Suspect()
+	}
 	defer r.close(cut)
 	r.hire(first)
 	return r.stream(reader)
@@ -132,29 +138,53 @@ func (r *round) stream(reader Reader) error {
 	}()
 
 	for {
-		if r.failed == nil && gentle.Err() == nil {
+		goesOn := r.failed == nil && gentle.Err() == nil
+		if oldest, lacking := r.oldest(); goesOn && r.turnMode(oldest, lacking) {
 			r.start()
 		}
 		r.report()
 		if r.running == 0 && (r.failed != nil || gentle.Err() != nil) {
+			r.wrapUp()
 			return r.failed
 		}
 		var more <-chan arrival
 		var ended <-chan struct{}
-		if r.failed == nil && gentle.Err() == nil {
+		var idle <-chan time.Time
+		if goesOn {
 			ended = gentle.Done()
-			if r.schedule.Len() < windowCount && (r.bytes < windowBytes || r.schedule.Len() == 0) {
+			if r.schedule.Len() < r.window() && (r.bytes < windowBytes || r.schedule.Len() == 0) {
 				more = arrivals
 			}
+			idle = r.nothingHappens()
 		}
 		select {
 		case got := <-more:
 			r.arrived(got)
 		case res := <-r.results:
 			r.finished(res)
+		case <-idle:
+			r.beat()
 		case <-ended:
 		}
 	}
+}
+
+// window is how many transactions are held.
+func (r *round) window() int {
+	if r.batches.on {
+		return max(windowCount, (lanes+1)*r.cfg.BatchSize)
+	}
+	return windowCount
+}
+
+// oldest is when the leader committed the oldest transaction that the follower
+// lacks, of those that it was given; zero when that isn't known.
+func (r *round) oldest() (at time.Time, lacking bool) {
+	ticket, lacking := r.schedule.Oldest()
+	if lacking {
+		at = r.held[ticket].tx.ImmediateCommit
+	}
+	return at, lacking
 }
 
 // read hands over what reader gives.
@@ -180,67 +210,39 @@ func (r *round) arrived(got arrival) {
 	tx := got.tx
 	barrier := r.cfg.LeaderOrder || r.clock.changed(tx) || runsAlone(tx)
 	ticket := r.schedule.Push(schedule.Transaction{LastCommitted: tx.LastCommitted, SequenceNumber: tx.SequenceNumber, Barrier: barrier})
-	r.held[ticket] = tx
+	r.held[ticket] = held{tx, r.formats.of(tx)}
 	r.bytes += tx.Size
 	r.given.Add(tx.GTID)
-}
-
-// A clock is the binlog file that a transaction's logical clock counts in. Its
-// numbers mean nothing to those of another file. The schedule sees that they
-// begin anew, but not where a stream goes on in the middle of a new leader's file.
-type clock struct {
-	file   string
-	format binlog.Event
-}
-
-// changed tells whether tx has another clock than the transaction before it.
-func (c *clock) changed(tx *binlog.Transaction) bool {
-	same := c.file == tx.End.File && bytes.Equal(c.format, tx.Format.Event)
-	c.file, c.format = tx.End.File, tx.Format.Event
-	return !same
-}
-
-// runsAlone tells whether a transaction is one whose effects the logical clock
-// may not cover: everything but rows.
-func runsAlone(tx *binlog.Transaction) bool {
-	n := 0
-	for e, err := range tx.Body {
-		if err != nil {
-			return true
-		}
-		if n++; n == 1 {
-			continue // the GTID
-		}
-		if e.Type() == replication.TRANSACTION_PAYLOAD_EVENT {
-			return false
-		}
-		if e.Type() != replication.QUERY_EVENT {
-			return true
-		}
-		q, err := binlog.ParseQuery(e, tx.Format)
-		return err != nil || string(q.Statement) != "BEGIN"
+	if r.batches.on {
+		r.batches.next.add(r.candidate(ticket))
 	}
-	return true
 }
 
 // start hands out all that may start, as long as there are sessions.
 func (r *round) start() {
-	for {
-		if len(r.idle) == 0 && len(r.workers) >= r.cfg.Sessions {
-			return
-		}
+	if r.batches.on {
+		r.startBatches()
+		return
+	}
+	for r.available() {
 		ticket, ok := r.next()
 		if !ok {
 			return
 		}
-		if len(r.idle) == 0 {
-			r.hire(nil)
-		}
-		w := r.idle[len(r.idle)-1]
-		r.idle = r.idle[:len(r.idle)-1]
-		r.running++
-		w.jobs <- job{ticket: ticket, tx: r.held[ticket]}
+		r.inFlight++
+		r.assign(job{ticket: ticket, tx: r.held[ticket].tx})
 	}
+}
+
+// assign gives a job to a worker.
+func (r *round) assign(j job) {
+	if len(r.idle) == 0 {
+		r.hire(nil)
+	}
+	w := r.idle[len(r.idle)-1]
+	r.idle = r.idle[:len(r.idle)-1]
+	r.running++
+	w.jobs <- j
 }
 
 // next is the transaction to hand out.
@@ -260,24 +262,38 @@ func (r *round) finished(res result) {
 	if errors.As(res.err, &none) && slices.ContainsFunc(r.workers, func(w *worker) bool { return w.open }) {
 		// The server takes fewer connections than it is offered: this round goes on
 		// with those there are.
-		r.again = append(r.again, res.ticket)
 		r.deps.Logger.Warn("applying with fewer sessions than configured", zap.Error(none.error))
+		res.err = errAgain
+	} else {
+		r.idle = append(r.idle, res.worker)
+	}
+	if res.flight != nil {
+		r.landed(res)
 		return
 	}
-	r.idle = append(r.idle, res.worker)
+	r.inFlight--
 	switch {
+	case errors.Is(res.err, errAgain):
+		r.again = append(r.again, res.ticket)
 	case errors.Is(res.err, errEnded):
-		return
 	case res.err != nil:
 		r.fail(res.err)
-		return
+	default:
+		r.done(res.ticket, res.took)
 	}
-	tx := r.held[res.ticket]
-	delete(r.held, res.ticket)
+}
+
+// errAgain says that a job wasn't done for want of a session.
+var errAgain = errors.New("there is no session for it")
+
+// done notes that a transaction is committed.
+func (r *round) done(ticket schedule.Ticket, took time.Duration) {
+	tx := r.held[ticket].tx
+	delete(r.held, ticket)
 	r.bytes -= tx.Size
-	r.schedule.Done(res.ticket)
+	r.schedule.Done(ticket)
 	r.count(tx)
-	r.tell(tx, res.took)
+	r.tell(tx, took)
 }
 
 // tell tells whoever measures of a transaction that was applied.
@@ -321,15 +337,15 @@ func (r *round) count(tx *binlog.Transaction) {
 
 // report notes what is under way.
 func (r *round) report() {
-	var oldest time.Time
-	ticket, lacking := r.schedule.Oldest()
-	if lacking {
-		oldest = r.held[ticket].ImmediateCommit
-	}
+	oldest, lacking := r.oldest()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := &r.progress
-	p.known, p.oldest, p.lacking, p.given, p.inFlight, p.held = true, oldest, lacking, r.given, r.running, len(r.held)
+	p.known, p.oldest, p.lacking, p.given, p.inFlight, p.held = true, oldest, lacking, r.given, r.inFlight, len(r.held)
+	p.mode = ModePerTransaction
+	if r.batches.on {
+		p.mode = ModeBatch
+	}
 }
 
 // close ends the workers and their sessions.

@@ -21,9 +21,12 @@ const (
 	NeedsSeed   State = "needs-seed"  // neither relay nor leader holds what it lacks
 )
 
-// ModePerTransaction is the mode in which each leader transaction is one
-// follower transaction.
-const ModePerTransaction = "per-transaction"
+// The modes: each leader transaction is one follower transaction, or several
+// are.
+const (
+	ModePerTransaction = "per-transaction"
+	ModeBatch          = "batch"
+)
 
 // A Failure is why a follower doesn't go on.
 type Failure struct {
@@ -37,10 +40,13 @@ type Failure struct {
 
 // Status is a follower at one moment.
 type Status struct {
-	State   State
-	Since   time.Time // when the state began
-	Mode    string    // empty when nothing is being applied
-	Failure *Failure  // nil when nothing is wrong
+	State State
+	Since time.Time // when the state began
+	Mode  string    // empty when nothing is being applied
+	// Readers are who was seen to read the follower's binlog, in which batches
+	// aren't.
+	Readers []string
+	Failure *Failure // nil when nothing is wrong
 	// Lag is how long ago, by the leader's own clock, it committed the oldest durable transaction that
 	// the follower lacks; 0 when it lacks none, negative when unknown. Where the
 	// follower wasn't given that transaction yet, it is the most that it can be.
@@ -48,12 +54,20 @@ type Status struct {
 	// Behind is how many durable transactions the follower lacks, negative when
 	// unknown.
 	Behind   int64
-	Applied  int64     // transactions applied since the daemon started
-	Bytes    int64     // bytes of binlog applied since the daemon started
-	Retries  int64     // transactions tried again after locks or deadlocks
-	InFlight int       // transactions given to sessions and not committed yet
+	Applied  int64 // transactions applied since the daemon started
+	Bytes    int64 // bytes of binlog applied since the daemon started
+	Retries  int64 // transactions tried again after locks or deadlocks
+	InFlight int   // transactions given to sessions and not committed yet
+	Batches  Batches
 	LastGTID gtid.GTID // the last transaction applied
 	LastTime time.Time // when that was
+}
+
+// Batches counts since the daemon started.
+type Batches struct {
+	Commits      int64         // batches that were committed
+	Transactions int64         // of the leader, in them
+	Took         time.Duration // from the moment that a batch was complete to its commit, the wait for its turn included
 }
 
 // progress is what an Applier keeps for its Status. Applier.mu guards it.
@@ -70,6 +84,8 @@ type progress struct {
 	applied  int64
 	bytes    int64
 	retries  int64
+	batches  Batches
+	mode     string
 	inFlight int
 	held     int // transactions that the follower was given and lacks
 
@@ -110,7 +126,7 @@ func (a *Applier) Status() Status {
 	defer a.mu.Unlock()
 	p := &a.progress
 	s := Status{State: p.state, Since: p.since, Lag: p.lag(a.deps.LeaderNow(), durable), Applied: p.applied, Bytes: p.bytes, Retries: p.retries,
-		InFlight: p.inFlight, LastGTID: p.lastGTID, LastTime: p.lastTime}
+		InFlight: p.inFlight, Batches: p.batches, Readers: a.readers, LastGTID: p.lastGTID, LastTime: p.lastTime}
 	if p.failure != nil {
 		failure := *p.failure
 		s.Failure = &failure
@@ -120,7 +136,7 @@ func (a *Applier) Status() Status {
 		s.Behind = durable.Subtract(p.given).Count() + int64(p.held)
 	}
 	if p.running {
-		s.Mode = ModePerTransaction
+		s.Mode = p.mode
 		if s.State == Streaming && s.Lag > a.cfg.CatchingUp {
 			s.State = CatchingUp
 		}

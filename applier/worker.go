@@ -12,28 +12,32 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// A worker applies one transaction at a time in a session of its own, which it
-// opens when it is first needed.
+// A worker does one job at a time in a session of its own, which it opens when it
+// is first needed.
 type worker struct {
 	jobs chan job
 	gone chan struct{} // closed when the worker has ended
 	open bool          // it had a session when it was last heard of; the round's goroutine's own
 }
 
+// A job is a transaction, or something to do for batches.
 type job struct {
 	ticket schedule.Ticket
 	tx     *binlog.Transaction
+	flight *flight
+	do     func(*session.Session) error
 }
 
 type result struct {
 	worker *worker
 	ticket schedule.Ticket
+	flight *flight
 	open   bool // the worker has a session
 	took   time.Duration
 	err    error
 }
 
-// A noSession says that a transaction wasn't tried for want of a session.
+// A noSession says that a job wasn't tried for want of a session.
 type noSession struct{ error }
 
 func (e noSession) Unwrap() error { return e.error }
@@ -45,6 +49,7 @@ var errEnded = errors.New("the round was ended")
 // hire adds a worker, with a session or without.
 func (r *round) hire(s *session.Session) {
 	w := &worker{jobs: make(chan job), gone: make(chan struct{}), open: s != nil}
+	place := len(r.workers)
 	r.workers, r.idle = append(r.workers, w), append(r.idle, w)
 	go func() {
 		defer close(w.gone)
@@ -54,29 +59,34 @@ func (r *round) hire(s *session.Session) {
 			}
 		}()
 		for j := range w.jobs {
-			var err error
+			do := j.do
+			if do == nil {
+				do = func(s *session.Session) error { return s.Apply(r.ctx, j.tx) }
+			}
 			began := time.Now()
-			if s, err = r.apply(s, j.tx); err != nil && r.ctx.Err() != nil {
+			var err error
+			if s, err = r.apply(s, place, do); err != nil && r.ctx.Err() != nil {
 				err = r.ctx.Err()
 			}
-			r.results <- result{worker: w, ticket: j.ticket, open: s != nil, took: time.Since(began), err: err}
+			r.results <- result{worker: w, ticket: j.ticket, flight: j.flight, open: s != nil, took: time.Since(began), err: err}
 		}
 	}()
 }
 
-// apply commits tx, in s or, where s is nil or can't be used, in a new session,
-// and returns the session for the next. Locks and deadlocks are waited for.
-func (r *round) apply(s *session.Session, tx *binlog.Transaction) (*session.Session, error) {
+// apply does a job in s or, where s is nil or can't be used, in a new session with
+// the seat, and returns the session for the next. Locks and deadlocks are waited
+// for.
+func (r *round) apply(s *session.Session, seat int, do func(*session.Session) error) (*session.Session, error) {
 	delays := backoff.NewExponentialBackOff()
 	delays.InitialInterval, delays.MaxInterval = 5*time.Millisecond, time.Second
 	for {
 		if s == nil {
 			var err error
-			if s, err = r.openSession(r.ctx); err != nil {
+			if s, err = r.seatedSession(r.ctx, seat); err != nil {
 				return nil, noSession{err}
 			}
 		}
-		err := s.Apply(r.ctx, tx)
+		err := do(s)
 		if s.Lost() {
 			s.Close()
 			s = nil
@@ -115,4 +125,42 @@ func (a *Applier) openSession(ctx context.Context) (*session.Session, error) {
 		return nil, fmt.Errorf("connect to %s: %w", a.name, err)
 	}
 	return session.Open(ctx, conn)
+}
+
+// seatedSession opens a session that may apply.
+func (a *Applier) seatedSession(ctx context.Context, seat int) (*session.Session, error) {
+	s, err := a.openSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Sit(ctx, seat); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// firstSession opens a session when no session of before is at work any more, and
+// has gtid_executed say what these have committed.
+func (a *Applier) firstSession(ctx context.Context) (*session.Session, error) {
+	s, err := a.openSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = s.Alone(ctx)
+	if err == nil {
+		err = s.Sit(ctx, 0)
+	}
+	if err == nil {
+		err = s.Settle(ctx)
+	}
+	if err != nil {
+		s.Close()
+		var unfit *session.ProgressError
+		if errors.As(err, &unfit) {
+			return nil, &Blocked{State: Stopped, Reason: unfit.Error(), Mend: unfit.Mend()}
+		}
+		return nil, err
+	}
+	return s, nil
 }

@@ -38,6 +38,16 @@ func IsRows(e Event) bool {
 	return false
 }
 
+// TableID is the id by which a Rows_event refers to a Table_map_event, of either;
+// 0 where the event is too short to have one.
+func TableID(e Event) uint64 {
+	if len(e) < HeaderSize+tableNamesOffset {
+		return 0
+	}
+	id := e[HeaderSize : HeaderSize+rowsFlagsOffset]
+	return uint64(binary.LittleEndian.Uint32(id)) | uint64(binary.LittleEndian.Uint16(id[4:]))<<32
+}
+
 // RowsFlags reads the flags of a Rows_event. The error wraps ErrMalformed.
 func RowsFlags(e Event) (uint16, error) {
 	if len(e) < HeaderSize+tableNamesOffset {

@@ -35,11 +35,16 @@ func protectedCluster(t testing.TB, followers int) *mysqltest.Cluster {
 	return c
 }
 
-func TestKillLoop(t *testing.T) {
+func TestKillLoop(t *testing.T) { killLoopWith(t, "off") }
+
+// In small batches, so that there are many moments between two of them.
+func TestKillLoopInBatches(t *testing.T) { killLoopWith(t, "always") }
+
+func killLoopWith(t *testing.T, catchUp string) {
 	t.Parallel()
 	r, seed := chance(t)
 	c := protectedCluster(t, 2)
-	b := startBaton(t, c.Servers(), set("durability.mode", "strict"))
+	b := startBaton(t, c.Servers(), set("durability.mode", "strict"), set("apply.catch_up.mode", catchUp), set("apply.catch_up.batch", 30))
 	w := newWorkload(t, c.Leader, seed)
 	w.large = true
 	l := &killLoop{t: t, r: r, baton: b, cluster: c, load: w, met: map[string]int{}}

@@ -10,14 +10,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The scripts in testdata know these commands, one schedule a file:
+// The scripts in testdata/clocks know these commands, one schedule a file:
 //
 //	push            one transaction a line: NAME LAST_COMMITTED SEQUENCE_NUMBER [barrier]
 //	start           starts all that may start, prints them in order
 //	done            one name a line
 //	reset           a new schedule
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/clocks", func(t *testing.T, path string) {
 		p := newPlayer()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {

@@ -51,7 +51,9 @@ type Error struct {
 // Error says it in one line.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "transaction %s: ", e.GTID)
+	if !e.GTID.IsZero() {
+		fmt.Fprintf(&b, "transaction %s: ", e.GTID)
+	}
 	if e.Step != "" {
 		b.WriteString(e.Step)
 	} else {

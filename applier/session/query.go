@@ -52,8 +52,7 @@ func (w *writer) begin(q binlog.Query) error {
 		if err != nil {
 			return &Error{Step: "read the session context", Cause: err}
 		}
-		w.setContext(vars)
-		w.packet.buf = append(w.packet.buf, ",@@session.timestamp=DEFAULT"...)
+		w.setRowsContext(vars)
 		w.Session.context = bytes.Clone(q.StatusVars)
 	}
 	w.packet.add("BEGIN")

@@ -27,7 +27,8 @@ const setup = "SET SESSION pseudo_replica_mode=1, transaction_isolation='READ-CO
 // concurrent use, but for Close.
 type Session struct {
 	conn      *client.Conn
-	maxPacket int // the follower's max_allowed_packet, in bytes
+	maxPacket int    // the follower's max_allowed_packet, in bytes
+	user      string // the account's name
 
 	format        binlog.Event // the Format_description_event the server was last told
 	context       []byte       // status variables of the context that is set; nil when unknown
@@ -35,7 +36,9 @@ type Session struct {
 	attributes    bool         // whether a COM_QUERY must announce query attributes
 	packet        packet       // reused for each transaction
 	hasDatabase   bool         // whether a default database is selected
+	unlogged      bool         // sql_log_bin may be 0
 	pendingEvents []byte       // reused: the Table_map and Rows events of one BINLOG statement
+	tables, rows  []byte       // reused: these events of a batch, apart
 	again         gtid.GTID    // the last transaction that was to be tried again because super_read_only had just gone
 	lost          bool         // the connection can't be used any more
 	// wide is how many columns each table of the leader's has that the follower's
@@ -70,7 +73,7 @@ func (s *Session) open(ctx context.Context) error {
 	if _, err := s.conn.Execute(setup); err != nil {
 		return err
 	}
-	r, err := s.conn.Execute("SELECT @@global.max_allowed_packet, @@session.default_table_encryption")
+	r, err := s.conn.Execute("SELECT @@global.max_allowed_packet, @@session.default_table_encryption, SUBSTRING_INDEX(USER(), '@', 1)")
 	if err != nil {
 		return err
 	}
@@ -81,6 +84,9 @@ func (s *Session) open(ctx context.Context) error {
 	encryption, err := r.GetInt(0, 1)
 	if err != nil {
 		return fmt.Errorf("read default_table_encryption: %w", err)
+	}
+	if s.user, err = r.GetString(0, 2); err != nil {
+		return fmt.Errorf("read the account: %w", err)
 	}
 	s.maxPacket, s.encryption = int(maxPacket), byte(encryption)
 	return nil
@@ -141,7 +147,16 @@ func (s *Session) attempt(ctx context.Context, tx *binlog.Transaction, apart boo
 	if err == nil {
 		return nil
 	}
-	s.context, s.format = nil, nil
+	return s.failed(ctx, tx, err)
+}
+
+// forget has the next transaction set everything anew.
+func (s *Session) forget() { s.context, s.format, s.unlogged = nil, nil, true }
+
+// failed describes what went wrong with tx, or the batch that begins with it, and
+// makes the session fit for the next.
+func (s *Session) failed(ctx context.Context, tx *binlog.Transaction, err error) *Error {
+	s.forget()
 	e := s.describe(ctx, tx.GTID, err)
 	if e.Kind == Disconnected {
 		s.lost = true
@@ -192,6 +207,12 @@ func (s *Session) trim() {
 	if cap(s.pendingEvents) > keptBuffer {
 		s.pendingEvents = nil
 	}
+	if cap(s.tables) > keptBuffer {
+		s.tables = nil
+	}
+	if cap(s.rows) > keptBuffer {
+		s.rows = nil
+	}
 }
 
 // Skip gives the GTID an empty transaction, so that the follower never executes
@@ -199,6 +220,7 @@ func (s *Session) trim() {
 func (s *Session) Skip(ctx context.Context, g gtid.GTID) error {
 	defer s.interruptible(ctx)()
 	s.packet.reset(s.attributes)
+	s.logAgain()
 	s.packet.nothing(g)
 	if err := s.flush(); err != nil {
 		return s.describe(ctx, g, err)

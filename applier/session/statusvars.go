@@ -189,8 +189,8 @@ func cutOff(code byte) error {
 }
 
 // setContext writes the SET that makes the session's context that of v.
-func (w *writer) setContext(v statusVars) {
-	p := &w.packet
+func (s *Session) setContext(v statusVars) {
+	p := &s.packet
 	p.begin(statement{step: "set the session context"})
 	p.buf = fmt.Appendf(p.buf, "SET @@session.sql_mode=%d,@@session.foreign_key_checks=%d,@@session.unique_checks=%d,@@session.sql_auto_is_null=%d,"+
 		"@@session.auto_increment_increment=%d,@@session.auto_increment_offset=%d,@@session.lc_time_names=%d",
@@ -219,10 +219,17 @@ func (w *writer) setContext(v statusVars) {
 	if v.requireKey != nil {
 		p.buf = fmt.Appendf(p.buf, ",@@session.sql_require_primary_key=%d", *v.requireKey)
 	}
-	if v.tableEncryption != nil && *v.tableEncryption != w.encryption {
+	if v.tableEncryption != nil && *v.tableEncryption != s.encryption {
 		// Setting it needs a privilege that few deployments want to grant.
 		p.buf = fmt.Appendf(p.buf, ",@@session.default_table_encryption=%d", *v.tableEncryption)
 	}
+}
+
+// setRowsContext writes the SET for a transaction of rows: generated columns and
+// column defaults may look at the context.
+func (s *Session) setRowsContext(v statusVars) {
+	s.setContext(v)
+	s.packet.buf = append(s.packet.buf, ",@@session.timestamp=DEFAULT"...)
 }
 
 // off is 0 when the bit is set in flags, else 1: the options of varFlags2 that

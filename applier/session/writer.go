@@ -126,6 +126,7 @@ func (w *writer) open() {
 	w.opened = true
 	info := &w.tx.GTIDInfo
 	p := &w.packet
+	w.logAgain()
 	p.begin(statement{step: "set GTID_NEXT"})
 	var micros int64
 	if !info.OriginalCommit.IsZero() {
@@ -208,11 +209,7 @@ func (w *writer) rows(e binlog.Event) error {
 	}
 	w.lastRow, w.hasRows = len(w.pendingEvents), true
 	w.pendingEvents = e.AppendWithoutChecksum(w.pendingEvents, w.format)
-	if flags&binlog.RowsLoggedCascades != 0 {
-		// The cascades' rows are in the binlog too, and so may be a child's before
-		// its parent's.
-		binlog.SetRowsFlags(w.pendingEvents[w.lastRow:], flags|binlog.RowsNoForeignKeyChecks)
-	}
+	binlog.SetRowsFlags(w.pendingEvents[w.lastRow:], flagsToApply(flags))
 	if flags&binlog.RowsStatementEnd != 0 {
 		w.ends++
 		w.begins, w.mapsEnd, w.own = len(w.pendingEvents), len(w.pendingEvents), len(w.maps)
@@ -221,6 +218,16 @@ func (w *writer) rows(e binlog.Event) error {
 		}
 	}
 	return nil
+}
+
+// flagsToApply are the flags that a Rows event is applied with.
+func flagsToApply(flags uint16) uint16 {
+	if flags&binlog.RowsLoggedCascades != 0 {
+		// The cascades' rows are in the binlog too, and so may be a child's before
+		// its parent's.
+		return flags | binlog.RowsNoForeignKeyChecks
+	}
+	return flags
 }
 
 // sendRest sends the rows that are pending, before something else.
@@ -232,7 +239,7 @@ func (w *writer) sendRest() error {
 }
 
 // rowsThatFit is how many bytes of events fit into one packet in base64.
-func (w *writer) rowsThatFit() int { return base64.StdEncoding.DecodedLen(w.maxPacket - slack) }
+func (s *Session) rowsThatFit() int { return base64.StdEncoding.DecodedLen(s.maxPacket - slack) }
 
 // sendRows puts the pending events into a BINLOG statement that ends with a
 // statement's end. Where the leader's statement goes on, what follows begins with
@@ -250,19 +257,28 @@ func (w *writer) sendRows() error {
 	}
 	binlog.SetRowsFlags(last, flags|binlog.RowsStatementEnd)
 	w.open()
-	size := base64.StdEncoding.EncodedLen(len(whole)) + slack
-	if size > w.maxPacket {
-		return &Error{Step: "apply rows", Tables: names(w.maps), Cause: sizeError{need: size, max: w.maxPacket}}
+	if err := w.binlogStatement(whole, w.maps, w.ends > 1 || w.ends == 1 && w.lastRow >= w.begins, w.flush); err != nil {
+		return err
 	}
-	if len(w.packet.buf)+size > min(packetLimit, w.maxPacket) {
-		if err := w.flush(); err != nil {
-			return err
-		}
-	}
-	w.packet.binlog(whole, w.maps, w.ends > 1 || w.ends == 1 && w.lastRow >= w.begins)
 	w.pendingEvents = append(w.pendingEvents[:0], w.pendingEvents[w.begins:w.mapsEnd]...)
 	w.maps, w.own = slices.Clone(w.maps[w.own:]), 0
 	w.begins, w.mapsEnd, w.lastRow, w.hasRows, w.ends = 0, len(w.pendingEvents), 0, false, 0
+	return nil
+}
+
+// binlogStatement puts a BINLOG statement into the packet. Where there is no room
+// for it, the packet is sent before.
+func (s *Session) binlogStatement(events []byte, maps []tableNamed, several bool, send func() error) error {
+	size := base64.StdEncoding.EncodedLen(len(events)) + slack
+	if size > s.maxPacket {
+		return &Error{Step: "apply rows", Tables: names(maps), Cause: sizeError{need: size, max: s.maxPacket}}
+	}
+	if len(s.packet.buf)+size > min(packetLimit, s.maxPacket) {
+		if err := send(); err != nil {
+			return err
+		}
+	}
+	s.packet.binlog(events, maps, several)
 	return nil
 }
 

@@ -189,6 +189,9 @@ func (p *program) problems(b *strings.Builder, s admin.Status) {
 			p.problem(b, i.Name, i.State, i.Error, i.Mend)
 		case i.Errant != nil && !i.Errant.IsEmpty():
 			p.problem(b, i.Name, i.State, errantText(*i.Errant), i.Mend)
+		case len(i.BinlogReaders) > 0:
+			p.problem(b, i.Name, i.State, admin.Text("its binlog was seen to be read by "+strings.Join(i.BinlogReaders, ", ")+", and batches are not in it"),
+				"set apply.catch_up.mode to off where a follower's binlog is read")
 		default:
 			continue
 		}

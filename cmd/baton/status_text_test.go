@@ -53,6 +53,9 @@ func pictures(t testing.TB) map[string]admin.Status {
 	lagging.Instances[2] = follower(t, "db3", 8040.5, 1_234_567, 9120)
 	lagging.Instances[2].State, lagging.Instances[2].Mode = admin.CatchingUp, admin.Batch
 
+	read := healthy(t)
+	read.Instances[2].BinlogReaders = []string{"cdc@10.0.0.9:50112"}
+
 	stopped := healthy(t)
 	s := &stopped.Instances[1]
 	s.State, s.LagSeconds, s.AppliedPerSecond = admin.Stopped, new(310.0), new(0.0)
@@ -152,7 +155,7 @@ func pictures(t testing.TB) map[string]admin.Status {
 	return map[string]admin.Status{
 		"endpoints": endpoints, "endpoints-holding": holding,
 		"leader-silent": silent, "failover-under-way": dying, "leader-suspect": suspect, "unprotected": unprotected, "async-due": async,
-		"healthy": healthy(t), "lagging": lagging, "stopped": stopped, "needs-seed": seed, "leader-unreachable": unreachable,
+		"healthy": healthy(t), "lagging": lagging, "binlog-read": read, "stopped": stopped, "needs-seed": seed, "leader-unreachable": unreachable,
 		"milliards": milliards, "relay-failed": relay, "errant": errant, "five-followers": five, "nothing-known": {Cluster: "shop", Time: five.Time},
 	}
 }

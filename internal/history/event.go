@@ -26,6 +26,7 @@ const (
 	FollowerStarted   Kind = "follower-started"
 	FollowerStopped   Kind = "follower-stopped" // the applier met something that it doesn't pass over
 	FollowerLost      Kind = "follower-lost"    // its connection broke; baton connects again by itself
+	FollowerMode      Kind = "follower-mode"    // it is applied to in batches, or no longer; or why it isn't
 	FollowerPaused    Kind = "follower-paused"
 	FollowerResumed   Kind = "follower-resumed"
 	TransactionSkip   Kind = "transaction-skipped" // an operator had a transaction left out

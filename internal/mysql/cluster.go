@@ -35,6 +35,9 @@ type Cluster struct {
 	Relay    *RelaySets // nil where the relay holds nothing yet, or is not known
 	BatonID  uint32     // the server_id under which baton reads the leader; 0 when unknown
 	SemiSync bool       // the durability of the config wants acknowledgements
+	// Batches is when followers are applied to in batches; empty for never, or where
+	// that is not judged.
+	Batches string
 	// SemiSyncSettings is how the leader's commits are to wait; nil where that is
 	// not compared.
 	SemiSyncSettings *SemiSyncSettings

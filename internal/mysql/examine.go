@@ -53,6 +53,7 @@ func rules() []rule {
 		{SubjectChecksum, judgeChecksum},
 		{SubjectRetention, judgeRetention},
 		{SubjectChannels, judgeChannels},
+		{SubjectReaders, judgeBinlogReaders},
 		{SubjectErrant, judgeErrant},
 		{SubjectSeed, judgeSeed},
 		{SubjectReadOnly, judgeReadOnly},

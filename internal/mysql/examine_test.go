@@ -76,6 +76,13 @@ func cases() []spoiled {
 		}},
 		{"too old", func(_ *mysql.Cluster, l, _ *mysql.Facts) { l.Version = mysql.ParseVersion("5.7.44-log", "") }},
 		{"follower of an older series", func(_ *mysql.Cluster, l, _ *mysql.Facts) { l.Version = mysql.ParseVersion("9.7.4", "") }},
+		{"the follower's binlog is read, with batches", func(c *mysql.Cluster, _, f *mysql.Facts) {
+			c.Batches, f.BinlogReaders = mysql.BatchesAuto, []string{"cdc@10.0.0.9:50112"}
+		}},
+		{"the follower's binlog is read, with batches always", func(c *mysql.Cluster, _, f *mysql.Facts) {
+			c.Batches, f.BinlogReaders = mysql.BatchesAlways, []string{"cdc@10.0.0.9:50112", "repl@10.0.0.8:50113"}
+		}},
+		{"nobody reads the follower's binlog", func(c *mysql.Cluster, _, _ *mysql.Facts) { c.Batches = mysql.BatchesAuto }},
 		{"one server under two names", func(_ *mysql.Cluster, l, f *mysql.Facts) { *f = *l }},
 		{"two followers are one server", func(c *mysql.Cluster, _, f *mysql.Facts) {
 			c.Members = append(c.Members, mysql.Member{Name: "db3", Address: "10.0.0.3:3306", Facts: f})

@@ -57,7 +57,10 @@ type Facts struct {
 
 	Clock    Clock
 	Channels []Channel // replication channels that are configured, running or not
-	SemiSync SemiSync
+	// BinlogReaders are who reads the server's own binlog now, as user@host, but for
+	// baton's account. Without PROCESS they can't be seen.
+	BinlogReaders []string
+	SemiSync      SemiSync
 	// Acknowledgers are the replicas that the server takes acknowledgements from,
 	// baton's stream among them. They are not known where performance_schema is
 	// off.

@@ -28,6 +28,7 @@ const (
 	SubjectChecksum      = "checksum"
 	SubjectRetention     = "binlog-retention"
 	SubjectChannels      = "channels"
+	SubjectReaders       = "binlog-readers"
 	SubjectErrant        = "errant"
 	SubjectSeed          = "seed"
 	SubjectReadOnly      = "read-only"

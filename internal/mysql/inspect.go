@@ -13,7 +13,7 @@ import (
 	"github.com/batondb/baton/binlog/gtid"
 )
 
-// Inspect reads the facts of a server over one connection of db, in eight
+// Inspect reads the facts of a server over one connection of db, in ten
 // short statements (the first alone for a server that is no MySQL). It changes
 // nothing. What the account may not ask is noted in Facts.Unasked; any other
 // error ends it, wrapping a [*Fault], with what was read until then.
@@ -50,6 +50,7 @@ func (f *Facts) inspect(ctx context.Context, conn *sql.Conn) error {
 		{"gtid sets", readSets},
 		{"clock", readClock},
 		{SubjectChannels, readChannels},
+		{SubjectReaders, readReaders},
 		{"status", readStatus},
 		{SubjectAcknowledgers, readAcknowledgers},
 		{SubjectPersisted, readPersisted},

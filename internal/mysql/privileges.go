@@ -86,7 +86,7 @@ func allPrivileges() []Privilege {
 		{Name: "ALTER", For: tables, Required: true},
 		{Name: "INDEX", For: tables, Required: true},
 		{Name: "REFERENCES", For: tables, Required: true},
-		{Name: "PROCESS", For: "see the open transactions of a leader that is fenced"},
+		{Name: "PROCESS", For: "see the open transactions of a leader that is fenced, and who reads a follower's binlog"},
 		{Name: "PERSIST_RO_VARIABLES_ADMIN", For: "have every server start fenced (SET PERSIST_ONLY super_read_only)"},
 		{Name: "CREATE VIEW", For: routines},
 		{Name: "CREATE ROUTINE", For: routines},

@@ -146,3 +146,18 @@ func ReadEpoch(ctx context.Context, q Querier) (e Epoch, ok bool, err error) {
 	}
 	return e, true, nil
 }
+
+// ProgressTable is the table in Schema, on followers only, in which each batch
+// says in its own commit what it was. It is made unlogged: it is no part of the
+// leader's data.
+const ProgressTable = "progress"
+
+// ProgressStatements make that table, where it is missing. The session that runs
+// them has sql_log_bin=0.
+func ProgressStatements() []string {
+	return []string{
+		"CREATE DATABASE IF NOT EXISTS " + Schema + " DEFAULT CHARACTER SET utf8mb4",
+		"CREATE TABLE IF NOT EXISTS " + Schema + "." + ProgressTable + " (slot INT NOT NULL PRIMARY KEY, server_uuid CHAR(36) NOT NULL, " +
+			"executed LONGTEXT NOT NULL, gtids LONGTEXT NOT NULL, written DATETIME(6) NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+	}
+}

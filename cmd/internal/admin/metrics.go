@@ -145,6 +145,12 @@ func (c *collector) addInstances() {
 		})
 	c.addFollower("baton_follower_batch_mode", "1 while the follower is applied to in batches.", gauge,
 		func(i Instance, v func(float64, ...string)) { v(truth(i.Mode == Batch)) })
+	c.addFollower("baton_follower_batches_total", "Batches committed to the follower.", counter,
+		func(i Instance, v func(float64, ...string)) { v(float64(i.Batches.Commits)) })
+	c.addFollower("baton_follower_batch_transactions_total", "Transactions of the leader in these batches.", counter,
+		func(i Instance, v func(float64, ...string)) { v(float64(i.Batches.Transactions)) })
+	c.addFollower("baton_follower_batch_seconds_total", "Time that these batches took, each from being complete to its commit.", counter,
+		func(i Instance, v func(float64, ...string)) { v(i.Batches.Seconds) })
 	c.addFollower("baton_follower_transactions_total", "Transactions applied to the follower.", counter,
 		func(i Instance, v func(float64, ...string)) { v(float64(i.Applied)) })
 	c.addFollower("baton_follower_applied_bytes_total", "Bytes of the leader's binlog applied to the follower.", counter,

@@ -184,6 +184,11 @@ type Instance struct {
 	BehindTransactions *int64 `json:"behind_transactions"`
 	// Mode is how a follower is applied to: PerTransaction or Batch.
 	Mode Text `json:"mode"`
+	// BinlogReaders are who was seen to read the follower's own binlog, in which
+	// batches aren't.
+	BinlogReaders []string `json:"binlog_readers,omitempty"`
+	// Batches were committed to it since the daemon started.
+	Batches Batches `json:"batches"`
 	// Errant are the transactions that it has and neither leader nor relay has;
 	// empty when there are none.
 	Errant *gtid.Set `json:"errant"`
@@ -207,6 +212,13 @@ type Instance struct {
 	Retried int64 `json:"retried"`
 	// Version is the server's, such as "9.7.4".
 	Version Text `json:"version"`
+}
+
+// Batches are counts of batches.
+type Batches struct {
+	Commits      int64   `json:"commits"`
+	Transactions int64   `json:"transactions"` // of the leader, in them
+	Seconds      float64 `json:"seconds"`      // from being complete to the commit, summed up
 }
 
 // Forecast is what a failover now would do.

@@ -48,6 +48,9 @@ func Run(ctx context.Context, cfg config.Config) ([]mysql.Finding, error) {
 		members[leader].Leader = true
 	}
 	cluster := mysql.Cluster{Members: members, SemiSync: cfg.Durability.Mode != config.Async}
+	if mode := cfg.Apply.CatchUp.Mode; mode != config.CatchUpOff {
+		cluster.Batches = string(mode)
+	}
 	if daemon != nil {
 		cluster.Relay = relayOf(ask(ctx, cfg.Admin.Socket))
 	}

@@ -158,7 +158,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	return nil
 }
 
-// say tells what was started, and what of the configuration has no effect yet.
+// say tells what was started.
 func (d *Daemon) say(cfg config.Config) {
 	m := d.state.get()
 	d.history.Record(history.Event{Kind: history.DaemonStarted,
@@ -168,18 +168,6 @@ func (d *Daemon) say(cfg config.Config) {
 		d.logger.Warn("what goes over HTTP, tokens included, can be read on the network", zap.String(logkey.Address, a.HTTP),
 			zap.String(logkey.Mend, "set admin.tls.cert and admin.tls.key"))
 	}
-	for _, setting := range withoutEffect(cfg) {
-		d.logger.Warn("this version of baton doesn't act on a setting yet", zap.String("setting", setting))
-	}
-}
-
-// withoutEffect lists the settings that are set and that nothing acts on yet.
-func withoutEffect(cfg config.Config) []string {
-	var settings []string
-	if cfg.Apply.CatchUp.Mode == config.CatchUpAlways {
-		settings = append(settings, "apply.catch_up.mode: "+string(cfg.Apply.CatchUp.Mode))
-	}
-	return settings
 }
 
 // observe starts to observe the instances.

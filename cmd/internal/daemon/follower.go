@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/batondb/baton/applier"
+	"github.com/batondb/baton/applier/schedule"
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/binlog/relay"
@@ -73,9 +74,13 @@ func (d *Daemon) endFollowers() {
 
 // applierConfig is how to apply to the follower of that name. d.mu is held.
 func (d *Daemon) applierConfig(name string) applier.Config {
+	choices := map[config.CatchUpMode]schedule.Choice{
+		config.CatchUpAuto: schedule.Auto, config.CatchUpAlways: schedule.Always, config.CatchUpOff: schedule.Never,
+	}
+	apply := d.cfg.Apply
 	return applier.Config{
-		Name: name, Sessions: d.cfg.Apply.Sessions, LeaderOrder: d.cfg.Apply.Order == config.OrderLeader,
-		CatchingUp: d.cfg.Apply.CatchUp.After, Retry: retryStopped,
+		Name: name, Sessions: apply.Sessions, LeaderOrder: apply.Order == config.OrderLeader, CatchingUp: apply.CatchUp.After,
+		Batches: choices[apply.CatchUp.Mode], BatchSize: apply.CatchUp.Batch, Retry: retryStopped,
 	}
 }
 

@@ -188,6 +188,8 @@ func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.In
 		applier.Quarantined: admin.Quarantined, applier.NeedsSeed: admin.NeedsSeed,
 	}
 	i.State, i.Since, i.Mode = states[st.State], moment(st.Since), admin.Text(st.Mode)
+	i.BinlogReaders = st.Readers
+	i.Batches = admin.Batches{Commits: st.Batches.Commits, Transactions: st.Batches.Transactions, Seconds: st.Batches.Took.Seconds()}
 	i.Applied, i.AppliedBytes, i.Retried = st.Applied, st.Bytes, st.Retries
 	if st.Lag >= 0 {
 		lag := st.Lag.Seconds()
