@@ -21,6 +21,7 @@ func (p *program) runVerb() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		boundMemory(cfg)
 		return p.run(cmd.Context(), cfg, *file)
 	}
 	return cmd
