@@ -3,13 +3,17 @@ package applier_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/batondb/baton/applier"
 	"github.com/batondb/baton/applier/schedule"
+	"github.com/batondb/baton/applier/session"
 	"github.com/batondb/baton/integration/mysqltest"
 	"github.com/batondb/baton/internal/history"
+	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/stretchr/testify/require"
 )
 
@@ -252,4 +256,35 @@ func TestNoBatchesWhereTheBinlogIsRead(t *testing.T) {
 	require.Len(t, warned, 1)
 	require.Contains(t, warned[0].Message, "its binlog is read by root@")
 	require.Contains(t, warned[0].Mend, "apply.catch_up.mode")
+}
+
+// What a batch committed that was cut off before gtid_executed was told is told
+// before anything is applied again.
+func TestARoundBeginsWithWhatABatchCommitted(t *testing.T) {
+	leader, follower := pair(t)
+	relay := newRelay()
+	relay.follow(t, leader)
+	s := start(t, inBatches(follower, 2), follower, relay)
+	s.waitHead()
+	s.stop()
+	before := relay.Durable()
+	leader.MustExec(t, "INSERT INTO d.n VALUES (1, 1), (1, 1)", "INSERT INTO d.n VALUES (1, 1)")
+	relay.follow(t, leader)
+
+	conn, err := client.Connect(follower.Addr(), mysqltest.User, mysqltest.Password, "", func(c *client.Conn) error {
+		return c.SetCapability(mysql.CLIENT_MULTI_STATEMENTS)
+	})
+	require.NoError(t, err)
+	cut, err := session.Open(t.Context(), conn)
+	require.NoError(t, err)
+	defer cut.Close()
+	require.NoError(t, cut.PrepareBatches(t.Context()))
+	lacking := relay.txs[len(relay.txs)-2:]
+	require.NoError(t, cut.ApplyBatch(t.Context(), session.Batch{Transactions: lacking, GTIDs: relay.Durable().Subtract(before), Before: before}))
+	require.Equal(t, before.String(), strings.ReplaceAll(follower.Value(t, "SELECT @@global.gtid_executed"), "\n", ""))
+
+	s.run(config(follower, 2))
+	s.waitHead()
+	require.Zero(t, s.Status().Applied)
+	mysqltest.AssertSameData(t, leader, follower)
 }
