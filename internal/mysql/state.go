@@ -48,11 +48,19 @@ func readSet(ctx context.Context, q Querier, name string) (gtid.Set, error) {
 // and deterministic functions to all but SUPER (1419), other functions to
 // everybody (1418). Who doesn't replicate can't create any there meanwhile.
 //
+// And it switches the event scheduler off, until [MakeWritable] or the server's
+// next start: what an event of the leader's writes comes by the binlog, and the
+// follower's own run of it would be a transaction that the leader hasn't, for
+// read_only doesn't hold a definer with SUPER or CONNECTION_ADMIN back.
+//
 // Before that it switches semi-sync off as a source ([TearDownSemiSync]), with
 // which each transaction that is applied would wait for an acknowledgement that
 // nobody sends. So an old leader that was started again, fenced, follows.
 func MakeFollower(ctx context.Context, q Querier) error {
 	if err := TearDownSemiSync(ctx, q); err != nil {
+		return err
+	}
+	if err := suspendEvents(ctx, q); err != nil {
 		return err
 	}
 	if err := set(ctx, q, "SET GLOBAL super_read_only = OFF, GLOBAL read_only = ON"); err != nil {
@@ -76,10 +84,14 @@ func SetTrustFunctionCreators(ctx context.Context, q Querier, on bool) error {
 	return err
 }
 
-// MakeWritable allows writes: read_only=OFF, which clears super_read_only too.
-// It changes nothing of what the server starts with.
+// MakeWritable allows writes: read_only=OFF, which clears super_read_only too,
+// and the event scheduler goes on if MakeFollower has switched it off. It
+// changes nothing of what the server starts with.
 func MakeWritable(ctx context.Context, q Querier) error {
-	return set(ctx, q, "SET GLOBAL read_only = OFF")
+	if err := set(ctx, q, "SET GLOBAL read_only = OFF"); err != nil {
+		return err
+	}
+	return resumeEvents(ctx, q)
 }
 
 // Fence refuses writes of all accounts, those of applying included. It returns
