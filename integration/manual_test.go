@@ -79,6 +79,7 @@ func TestManualNamesTheGrants(t *testing.T) {
 	for _, v := range []mysql.Version{
 		{Major: 8, Minor: 0, Patch: 36, Flavour: mysql.MySQL},
 		{Major: 8, Minor: 4, Patch: 5, Flavour: mysql.MySQL},
+		{Major: 9, Minor: 7, Patch: 4, Flavour: mysql.MySQL},
 	} {
 		require.Contains(t, manual, mysql.Grant(v, "'baton'@'10.0.0.%'")+";", "for version %d.%d", v.Major, v.Minor)
 	}

@@ -75,7 +75,10 @@ func cases() []spoiled {
 			*f = mysql.Facts{Version: mysql.ParseVersion("10.11.14-MariaDB-0+deb12u2-log", "Debian 12")}
 		}},
 		{"too old", func(_ *mysql.Cluster, l, _ *mysql.Facts) { l.Version = mysql.ParseVersion("5.7.44-log", "") }},
-		{"follower of an older series", func(_ *mysql.Cluster, l, _ *mysql.Facts) { l.Version = mysql.ParseVersion("9.7.4", "") }},
+		{"follower of an older series", func(_ *mysql.Cluster, l, _ *mysql.Facts) {
+			l.Version = mysql.ParseVersion("9.7.4", "")
+			l.Grants.Global = slices.Sorted(slices.Values(append(l.Grants.Global, "CREATE_SPATIAL_REFERENCE_SYSTEM")))
+		}},
 		{"the follower's binlog is read, with batches", func(c *mysql.Cluster, _, f *mysql.Facts) {
 			c.Batches, f.BinlogReaders = mysql.BatchesAuto, []string{"cdc@10.0.0.9:50112"}
 		}},

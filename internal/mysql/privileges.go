@@ -68,11 +68,13 @@ func allPrivileges() []Privilege {
 		tables   = "replay DDL on tables"
 		accounts = "replay account statements"
 		routines = "replay DDL on views, routines, triggers and events"
+		schemas  = "replay GRANT ALL on a schema"
 	)
 	return []Privilege{
 		{Name: "REPLICATION SLAVE", For: "read the leader's binlog", Required: true},
 		{Name: "REPLICATION CLIENT", For: "see replication channels and binlogs", Required: true},
 		{Name: "REPLICATION_APPLIER", For: "apply rows (BINLOG)", Required: true},
+		{Name: "TRANSACTION_GTID_TAG", For: "apply transactions whose GTIDs have a tag", since: [3]int{8, 3, 0}},
 		{Name: "CONNECTION_ADMIN", For: "write to followers, which are read_only, and end connections", Required: true},
 		// It includes SESSION_VARIABLES_ADMIN, which the session context of a
 		// transaction needs.
@@ -93,9 +95,14 @@ func allPrivileges() []Privilege {
 		{Name: "ALTER ROUTINE", For: routines},
 		{Name: "EVENT", For: routines},
 		{Name: "TRIGGER", For: routines},
+		{Name: "EXECUTE", For: schemas},
+		{Name: "SHOW VIEW", For: schemas},
+		{Name: "LOCK TABLES", For: schemas},
+		{Name: "CREATE TEMPORARY TABLES", For: schemas},
 		{Name: "SET_USER_ID", For: "replay what has another definer", until: [3]int{8, 2, 0}},
 		{Name: "SET_ANY_DEFINER", For: "replay what has another definer", since: [3]int{8, 2, 0}},
 		{Name: "ALLOW_NONEXISTENT_DEFINER", For: "replay what has a definer that is gone", since: [3]int{8, 2, 0}},
+		{Name: "CREATE_SPATIAL_REFERENCE_SYSTEM", For: "replay DDL on spatial reference systems", since: [3]int{9, 2, 0}},
 		{Name: "CREATE TABLESPACE", For: "replay DDL on tablespaces"},
 		{Name: "RELOAD", For: "fence a leader that answers, and replay FLUSH statements"},
 		{Name: "XA_RECOVER_ADMIN", For: "find XA transactions that were left prepared"},
