@@ -319,3 +319,13 @@ func TestContextDoesNotLeak(t *testing.T) {
 	tx := newest(t, leader)
 	require.NoError(t, s.Apply(t.Context(), tx))
 }
+
+// The server notes who ran a GRANT, and there is no setting for it.
+func TestWhoGrantedIsNotKept(t *testing.T) {
+	leader, follower := pair(t)
+	runAll(t, leader, []string{"CREATE DATABASE d", "CREATE TABLE d.t (a INT)", "CREATE USER u", "GRANT SELECT ON d.t TO u"})
+	applyAll(t, leader, follower)
+	const grantor = "SELECT SUBSTRING_INDEX(grantor, '@', 1) FROM mysql.tables_priv WHERE user = 'u'"
+	require.Equal(t, "root", leader.Value(t, grantor))
+	require.Equal(t, mysqltest.User, follower.Value(t, grantor))
+}

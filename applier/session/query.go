@@ -113,6 +113,10 @@ func (w *writer) run(e binlog.Event, q binlog.Query) error {
 	if err != nil {
 		return &Error{Step: "read the session context", Statement: shorten(q.Statement), Cause: err}
 	}
+	statement, err := asInvoker(q.Statement, vars)
+	if err != nil {
+		return &Error{Step: "read the session context", Statement: shorten(q.Statement), Cause: err}
+	}
 	if err := w.use(e, q); err != nil {
 		return err
 	}
@@ -126,7 +130,7 @@ func (w *writer) run(e binlog.Event, q binlog.Query) error {
 	}
 	// The context holds things that only statements carry.
 	w.Session.context = nil
-	err = w.execute(q.Statement)
+	err = w.execute(statement)
 	if q.ErrorCode != 0 {
 		return w.expect(q, err)
 	}

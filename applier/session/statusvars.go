@@ -55,6 +55,7 @@ type statusVars struct {
 	utf8Collation    uint16 // default_collation_for_utf8mb4; 0 when not told
 	requireKey       *byte
 	tableEncryption  *byte
+	invoker          *account // who ran it, where the statement depends on that
 }
 
 // parseStatusVars decodes the status variables of a Query_event. A variable it
@@ -87,7 +88,13 @@ func (v *statusVars) read(code byte, b []byte) (int, error) {
 	case varCatalog:
 		return skipStrings(code, b, 1, 0)
 	case varInvoker:
-		return skipStrings(code, b, 2, 0)
+		n, err := skipStrings(code, b, 2, 0)
+		if err != nil {
+			return 0, err
+		}
+		host := 1 + int(b[0])
+		v.invoker = &account{user: b[1:host], host: b[host+1 : n]}
+		return n, nil
 	case varTimeZone:
 		n, err := skipStrings(code, b, 1, 0)
 		if err != nil {

@@ -38,6 +38,7 @@ func TestStatusVarsAreReadWhole(t *testing.T) {
 	require.Equal(t, []uint16{255, 45, 8}, v.charsets)
 	require.Equal(t, "+05:30", string(v.timeZone))
 	require.EqualValues(t, 4, v.timeNames)
+	require.Equal(t, "`u`@`hh`", v.invoker.String())
 	require.EqualValues(t, 8, v.databaseCharset)
 	require.EqualValues(t, 123456, v.micros)
 	require.EqualValues(t, 1, *v.explicitDefaults)
