@@ -15,7 +15,7 @@ func (b *bench) planCatchUp() {
 		cost := time.Duration(l.count(b.opts.transactions)) * l.guess
 		st := &stage{rounds: b.opts.rounds, before: writeGuess, guess: cost + overhead}
 		if i == 0 {
-			st.before += fillGuess
+			st.before += b.fillGuess()
 		}
 		all := contestants(b.opts.only)
 		if i > 0 && !b.opts.every {

@@ -70,7 +70,7 @@ func guards(only string) []guard {
 }
 
 func (b *bench) planCommits() {
-	st := &stage{rounds: b.opts.rounds, before: fillGuess, guess: time.Duration(b.opts.seconds)*time.Second + overhead + 2*time.Second}
+	st := &stage{rounds: b.opts.rounds, before: b.fillGuess(), guess: time.Duration(b.opts.seconds)*time.Second + overhead + 2*time.Second}
 	for _, g := range guards(b.opts.only) {
 		st.names = append(st.names, "commits "+g.name)
 	}

@@ -65,7 +65,7 @@ const (
 
 func (b *bench) planEndpoint() {
 	each := time.Duration(4*b.opts.seconds) * time.Second
-	st := &stage{rounds: b.opts.rounds, before: fillGuess + overhead, guess: each, names: []string{direct, throughHA, throughBaton}}
+	st := &stage{rounds: b.opts.rounds, before: b.fillGuess() + overhead, guess: each, names: []string{direct, throughHA, throughBaton}}
 	b.add(st, b.endpoint)
 }
 

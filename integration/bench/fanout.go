@@ -42,7 +42,7 @@ func fans(only string) []fan {
 }
 
 func (b *bench) planFanOut() {
-	st := &stage{rounds: b.opts.rounds, before: fillGuess + overhead, guess: time.Duration(b.opts.seconds)*time.Second + 4*time.Second}
+	st := &stage{rounds: b.opts.rounds, before: b.fillGuess() + overhead, guess: time.Duration(b.opts.seconds)*time.Second + 4*time.Second}
 	for _, f := range fans(b.opts.only) {
 		st.names = append(st.names, fmt.Sprintf("fan-out to %d, %s", f.followers, f.name))
 	}

@@ -16,7 +16,7 @@ import (
 const nobody = "127.0.0.1:1"
 
 func (b *bench) planIngest() {
-	st := &stage{rounds: b.opts.rounds, before: fillGuess + writeGuess, guess: 4 * time.Second, names: []string{"ingest"}}
+	st := &stage{rounds: b.opts.rounds, before: b.fillGuess() + writeGuess, guess: 4 * time.Second, names: []string{"ingest"}}
 	b.add(st, b.ingests)
 }
 

@@ -80,7 +80,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	var loads, parts string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.IntVar(&o.transactions, "transactions", 24000, "how many of the first load a follower lacks when it begins to catch up; of the others fewer")
+	flags.IntVar(&o.transactions, "transactions", 22000, "how many of the first load a follower lacks when it begins to catch up; of the others fewer")
 	flags.IntVar(&o.threads, "threads", 16, "connections that write them to the leader")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured, as far as -budget allows")
 	flags.StringVar(&loads, "loads", strings.Join(loadNames(), ","), "what to catch up with, separated by commas")
@@ -88,7 +88,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&parts, "parts", strings.Join(partNames(), ","), "what to measure, separated by commas")
 	flags.StringVar(&o.only, "only", "", "take only contestants whose names match this regular `expression`")
 	flags.IntVar(&o.rate, "rate", 300, "transactions a second at which latency and fan-out are measured")
-	flags.IntVar(&o.seconds, "seconds", 5, "for how long, and how long the leader's commits are counted")
+	flags.IntVar(&o.seconds, "seconds", 4, "for how long, and how long the leader's commits are counted")
 	flags.DurationVar(&o.budget, "budget", 20*time.Minute, "no further round is begun that would end later; the first one always is")
 	flags.StringVar(&o.dir, "dir", "", "folder for servers and relay, on the disk to measure on (default: a temporary one, never in memory)")
 	flags.StringVar(&o.baton, "baton", "bin/baton", "the `program` to measure; make build makes it")

@@ -13,8 +13,8 @@ func TestTheCommandLine(t *testing.T) {
 	var out strings.Builder
 	o, err := parse(nil, &out)
 	require.NoError(t, err)
-	require.Equal(t, options{transactions: 24000, threads: 16, rounds: 3, loads: loadNames(),
-		parts: partNames(), rate: 300, seconds: 5, budget: 20 * time.Minute,
+	require.Equal(t, options{transactions: 22000, threads: 16, rounds: 3, loads: loadNames(),
+		parts: partNames(), rate: 300, seconds: 4, budget: 20 * time.Minute,
 		baton: "bin/baton", command: "make bench"}, o)
 
 	o, err = parse([]string{"-quick", "-seconds", "5", "-write", "-dir", "/tmp/x", "-baton", "/tmp/b", "-loads", "oltp,ddl", "-every"}, &out)

@@ -21,7 +21,7 @@ type Memory struct {
 
 func (b *bench) planMemory() {
 	rows := time.Duration(b.opts.transactions) * time.Millisecond
-	b.add(&stage{rounds: 1, before: fillGuess + rows/3, guess: rows/2 + 2*overhead, names: []string{"memory"}}, b.memory)
+	b.add(&stage{rounds: 1, before: b.fillGuess() + rows/3, guess: rows/2 + 2*overhead, names: []string{"memory"}}, b.memory)
 }
 
 // memory measures the peak while one follower catches up with transactions of all sizes from the relay's segments, and
