@@ -122,6 +122,7 @@ func TestEveryStateHasItsSection(t *testing.T) {
 		_, section, found := strings.Cut(string(manual), "\n### `"+state+"`\n")
 		require.True(t, found, "%s: say what it means and what to type", state)
 		section, _, _ = strings.Cut(section, "\n##")
+		require.Greater(t, len(strings.Fields(section)), 10, "%s: say what it means and what to type", state)
 	}
 }
 
