@@ -83,6 +83,10 @@ func TestManualNamesTheGrants(t *testing.T) {
 	} {
 		require.Contains(t, manual, mysql.Grant(v, "'baton'@'10.0.0.%'")+";", "for version %d.%d", v.Major, v.Minor)
 	}
+	begin, err := os.ReadFile("../docs/getting-started.md")
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(strings.Fields(string(begin)), " "),
+		mysql.Grant(mysql.Version{Major: 9, Minor: 7, Patch: 4, Flavour: mysql.MySQL}, "'baton'@'10.0.0.%'")+";")
 }
 
 // TestManualNamesWhatOperatorsMeet holds the names that stand in the code against the manual, where each must be in
