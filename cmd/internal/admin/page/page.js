@@ -32,7 +32,7 @@ const showVerdict = (status) => {
   say(byId("verdict"), words.headline(status, found));
   say(byId("because"), words.because(status));
   problems.draw(found, () => found.map((p) =>
-    h("div", { class: `problem ${p.tone}` }, h("h3", {}, `${p.tone === "bad" ? "▲" : "◐"} ${p.title}`), p.text ? h("p", {}, p.text) : null, p.mend ? h("p", { class: "mend" }, p.mend) : null)));
+    h("div", { class: `problem ${p.tone}` }, h("h3", {}, `${p.tone === "bad" ? "▲" : "◐"} ${p.title}`), p.text ? h("p", {}, p.text) : null, p.mend ? h("p", {}, h("strong", {}, "What to do: "), p.mend) : null)));
   byId("under-way").hidden = !status.hand_over;
   if (status.hand_over) {
     const o = status.hand_over;
