@@ -17,8 +17,18 @@ import (
 // Read returns the transactions in all of a server's binlog files, in order.
 func Read(t testing.TB, s *mysqltest.Server) []*binlog.Transaction {
 	t.Helper()
+	return ReadFrom(t, s, "")
+}
+
+// ReadFrom returns the transactions in a server's binlog files from that file
+// on, in order.
+func ReadFrom(t testing.TB, s *mysqltest.Server, first string) []*binlog.Transaction {
+	t.Helper()
 	var all []*binlog.Transaction
 	for _, row := range s.Rows(t, "SHOW BINARY LOGS") {
+		if row[0] < first {
+			continue
+		}
 		raw, err := os.ReadFile(filepath.Join(s.DataDir, row[0]))
 		require.NoError(t, err)
 		all = append(all, group(t, raw[4:])...)

@@ -2,6 +2,7 @@ package mysqltest
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -36,22 +38,42 @@ func AssertSameData(t testing.TB, servers ...*Server) {
 // Left out is what may rightly differ: accounts, the next AUTO_INCREMENT value, whether an event is disabled on
 // replicas, and, of followers that were applied to in batches, the schema baton and its table progress.
 func CompareData(ctx context.Context, servers ...*Server) (Comparison, error) {
-	var first *snapshot
-	for i, s := range servers {
-		snap, err := takeSnapshot(ctx, s)
-		if err != nil {
-			return Comparison{}, fmt.Errorf("look at the data of %s: %w", s.Name, err)
+	return compare(ctx, false, servers)
+}
+
+// CompareAll is CompareData with what it leaves out, for servers that started equal and on which no statement was run
+// unlogged: accounts (but for User) with their privileges and roles, the next AUTO_INCREMENT value, the context in which
+// routines, triggers and events were defined, whether an event is enabled, and all else that DDL leaves outside of
+// schemas; and every row as text besides its checksum. The schema baton is baton's own and left out.
+func CompareAll(ctx context.Context, servers ...*Server) (Comparison, error) {
+	return compare(ctx, true, servers)
+}
+
+// CompareEach is CompareAll of the first with each other one: the errors, in their order, nil where nothing differs.
+func CompareEach(ctx context.Context, first *Server, others ...*Server) []error {
+	differences := make([]error, len(others))
+	snaps, err := takeSnapshots(ctx, true, append([]*Server{first}, others...))
+	for i := range differences {
+		if differences[i] = err; err == nil {
+			differences[i] = snaps[0].compare(ctx, snaps[i+1])
 		}
-		if i == 0 {
-			first = snap
-			continue
-		}
+	}
+	return differences
+}
+
+func compare(ctx context.Context, all bool, servers []*Server) (Comparison, error) {
+	if len(servers) == 0 {
+		return Comparison{}, errors.New("compare data: no servers given")
+	}
+	snaps, err := takeSnapshots(ctx, all, servers)
+	if err != nil {
+		return Comparison{}, err
+	}
+	first := snaps[0]
+	for _, snap := range snaps[1:] {
 		if err := first.compare(ctx, snap); err != nil {
 			return Comparison{}, err
 		}
-	}
-	if first == nil {
-		return Comparison{}, errors.New("compare data: no servers given")
 	}
 	c := Comparison{Tables: len(first.tables), GTIDs: first.gtids}
 	for _, content := range first.tables {
@@ -60,17 +82,36 @@ func CompareData(ctx context.Context, servers ...*Server) (Comparison, error) {
 	return c, nil
 }
 
+// takeSnapshots looks at all servers side by side.
+func takeSnapshots(ctx context.Context, all bool, servers []*Server) ([]*snapshot, error) {
+	snaps, errs := make([]*snapshot, len(servers)), make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, s := range servers {
+		wg.Go(func() {
+			if snaps[i], errs[i] = takeSnapshot(ctx, s, all); errs[i] != nil {
+				errs[i] = fmt.Errorf("look at the data of %s: %w", s.Name, errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	return snaps, errors.Join(errs...)
+}
+
 // snapshot is what one server holds.
 type snapshot struct {
 	server      *Server
+	all         bool // for CompareAll
 	gtids       string
-	definitions map[string]string  // by kind and name, for instance "TABLE `d`.`t`"
-	tables      map[string]content // by quoted name
+	definitions map[string]string   // by kind and name, for instance "TABLE `d`.`t`"
+	tables      map[string]content  // by quoted name
+	next        map[string]next     // by quoted name; for CompareAll
+	listings    map[string][]string // for CompareAll: sorted lines, by what they list
 }
 
 type content struct {
 	rows     int64
 	checksum string
+	text     [sha256.Size]byte // of all rows; for CompareAll, and where there is no checksum
 }
 
 // Schemas that are MySQL's own.
@@ -88,13 +129,13 @@ var objectQueries = []struct {
 	{"SELECT 'DATABASE', schema_name, '' FROM information_schema.schemata WHERE schema_name <> 'baton' AND schema_name NOT IN " + systemSchemas, 1},
 }
 
-func takeSnapshot(ctx context.Context, s *Server) (*snapshot, error) {
+func takeSnapshot(ctx context.Context, s *Server, all bool) (*snapshot, error) {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	snap := &snapshot{server: s, definitions: map[string]string{}, tables: map[string]content{}}
+	snap := &snapshot{server: s, all: all, definitions: map[string]string{}, tables: map[string]content{}, next: map[string]next{}}
 	rows, err := textRows(ctx, conn, "SELECT REPLACE(@@GLOBAL.gtid_executed, '\n', '')")
 	if err != nil {
 		return nil, err
@@ -106,12 +147,18 @@ func takeSnapshot(ctx context.Context, s *Server) (*snapshot, error) {
 			return nil, err
 		}
 		for _, object := range found {
+			if all && object[1] == "baton" {
+				continue
+			}
 			if err := snap.addObject(ctx, conn, object[0], object[1], object[2], objects.statement); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return snap, nil
+	if all {
+		snap.listings, err = list(ctx, conn)
+	}
+	return snap, err
 }
 
 // What SHOW CREATE prints beyond the definition.
@@ -130,36 +177,58 @@ func (snap *snapshot) addObject(ctx context.Context, conn *sql.Conn, kind, schem
 		return err
 	}
 	statement := shown[0][column]
-	switch kind {
-	case "TABLE":
-		statement = nextAutoIncrement.ReplaceAllString(statement, "")
-		if snap.tables[quoted], err = readContent(ctx, conn, quoted); err != nil {
+	if kind == "TABLE" {
+		if snap.tables[quoted], err = readContent(ctx, conn, quoted, statement, snap.all); err != nil {
 			return err
 		}
-	case "EVENT":
+	}
+	switch {
+	case kind == "TABLE":
+		if snap.all {
+			if snap.next[quoted], err = readNext(ctx, conn, quoted, statement); err != nil {
+				return err
+			}
+		}
+		statement = nextAutoIncrement.ReplaceAllString(statement, "")
+	case snap.all:
+		statement = strings.Join(shown[0], "\n") // the other columns are the context
+	case kind == "EVENT":
 		statement = eventStatus.ReplaceAllString(statement, "")
 	}
 	snap.definitions[kind+" "+quoted] = statement
 	return nil
 }
 
-func readContent(ctx context.Context, conn *sql.Conn, table string) (content, error) {
+// readContent reads what is compared of a table's rows. CHECKSUM TABLE of a table with a multi-valued index differs each
+// time, since it sums up pointers: such rows are compared as text.
+func readContent(ctx context.Context, conn *sql.Conn, table, definition string, all bool) (content, error) {
 	counted, err := textRows(ctx, conn, "SELECT COUNT(*) FROM "+table)
 	if err != nil {
 		return content{}, err
 	}
-	rows, err := strconv.ParseInt(counted[0][0], 10, 64)
-	if err != nil {
+	var c content
+	if c.rows, err = strconv.ParseInt(counted[0][0], 10, 64); err != nil {
 		return content{}, err
 	}
-	summed, err := textRows(ctx, conn, "CHECKSUM TABLE "+table+" EXTENDED")
-	if err != nil {
-		return content{}, err
+	multiValued := strings.Contains(definition, " array)")
+	if !multiValued {
+		summed, err := textRows(ctx, conn, "CHECKSUM TABLE "+table+" EXTENDED")
+		if err != nil {
+			return content{}, err
+		}
+		if c.checksum = summed[0][1]; c.checksum == "NULL" {
+			return content{}, fmt.Errorf("CHECKSUM TABLE %s gives NULL: the table cannot be read", table)
+		}
 	}
-	if summed[0][1] == "NULL" {
-		return content{}, fmt.Errorf("CHECKSUM TABLE %s gives NULL: the table cannot be read", table)
+	if all || multiValued {
+		lines, err := rowLines(ctx, conn, table)
+		if err != nil {
+			return content{}, err
+		}
+		slices.Sort(lines)
+		c.text = sha256.Sum256([]byte(strings.Join(lines, "\n")))
 	}
-	return content{rows: rows, checksum: summed[0][1]}, nil
+	return c, nil
 }
 
 // compare says where the other differs from the snapshot; nil if nowhere.
@@ -187,6 +256,16 @@ func (snap *snapshot) compare(ctx context.Context, other *snapshot) error {
 				a.rows, a.checksum, here, b.rows, b.checksum, there, differingRows(ctx, table, a.rows+b.rows, snap.server, other.server))
 		}
 	}
+	for _, table := range slices.Sorted(maps.Keys(snap.next)) {
+		if a, b := snap.next[table], other.next[table]; !a.allows(b) {
+			return fmt.Errorf("the next AUTO_INCREMENT of %s differs: %d on %s, %d on %s", table, a.value, here, b.value, there)
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(snap.listings)) {
+		if a, b := snap.listings[what], other.listings[what]; !slices.Equal(a, b) {
+			return fmt.Errorf("%s differ:%s", what, differingLines(a, b, here, there))
+		}
+	}
 	if snap.gtids != other.gtids {
 		return fmt.Errorf("gtid_executed differs, with equal data:\n  on %s: %s\n  on %s: %s", here, snap.gtids, there, other.gtids)
 	}
@@ -195,47 +274,57 @@ func (snap *snapshot) compare(ctx context.Context, other *snapshot) error {
 
 // differingRows shows the first rows of a table that only one of the servers has, or why it can't.
 func differingRows(ctx context.Context, table string, rows int64, a, b *Server) string {
-	const mostRead, mostShown = 500_000, 5
+	const mostRead = 500_000
 	if rows > mostRead {
 		return "\n  (too many rows to show which)"
 	}
-	surplus := map[string]int{} // how many more a has
-	for s, sign := range map[*Server]int{a: 1, b: -1} {
-		lines, err := rowLines(ctx, s.db, table)
-		if err != nil {
+	lines := map[*Server][]string{}
+	for _, s := range []*Server{a, b} {
+		var err error
+		if lines[s], err = rowLines(ctx, s.db, table); err != nil {
 			return fmt.Sprintf("\n  (cannot read the rows of %s: %v)", s.Name, err)
 		}
-		for _, line := range lines {
-			surplus[line] += sign
-		}
+	}
+	if text := differingLines(lines[a], lines[b], a.Name, b.Name); text != "" {
+		return text
+	}
+	return "\n  (all rows read the same as text)"
+}
+
+// differingLines shows the first lines that only one of two lists has, or has more often.
+func differingLines(a, b []string, here, there string) string {
+	const mostShown = 5
+	surplus := map[string]int{} // how many more a has
+	for _, line := range a {
+		surplus[line]++
+	}
+	for _, line := range b {
+		surplus[line]--
 	}
 	var text strings.Builder
-	shown := map[*Server]int{}
+	shown := map[string]int{}
 	for _, line := range slices.Sorted(maps.Keys(surplus)) {
-		count, s := surplus[line], a
+		count, name := surplus[line], here
 		if count < 0 {
-			count, s = -count, b
+			count, name = -count, there
 		}
 		if count == 0 {
 			continue
 		}
-		if shown[s]++; shown[s] <= mostShown {
-			fmt.Fprintf(&text, "\n  only on %s, %d×: %s", s.Name, count, shorten(line))
+		if shown[name]++; shown[name] <= mostShown {
+			fmt.Fprintf(&text, "\n  only on %s, %d×: %s", name, count, shorten(line))
 		}
 	}
-	if text.Len() == 0 {
-		return "\n  (all rows read the same as text)"
-	}
-	for _, s := range []*Server{a, b} {
-		if shown[s] > mostShown {
-			fmt.Fprintf(&text, "\n  and %d more only on %s", shown[s]-mostShown, s.Name)
+	for _, name := range []string{here, there} {
+		if shown[name] > mostShown {
+			fmt.Fprintf(&text, "\n  and %d more only on %s", shown[name]-mostShown, name)
 		}
 	}
 	return text.String()
 }
 
 // rowLines is a line for each row, with invisible columns too.
-func rowLines(ctx context.Context, db *sql.DB, table string) ([]string, error) {
+func rowLines(ctx context.Context, db querier, table string) ([]string, error) {
 	described, err := textRows(ctx, db, "SHOW COLUMNS FROM "+table)
 	if err != nil {
 		return nil, err
@@ -243,6 +332,9 @@ func rowLines(ctx context.Context, db *sql.DB, table string) ([]string, error) {
 	columns := make([]string, len(described))
 	for i, column := range described {
 		columns[i] = quote(column[0])
+		if strings.HasPrefix(column[1], "float") {
+			columns[i] = "CAST(" + columns[i] + " AS DOUBLE)" // all its digits
+		}
 	}
 	rows, err := textRows(ctx, db, "SELECT "+strings.Join(columns, ", ")+" FROM "+table)
 	if err != nil {

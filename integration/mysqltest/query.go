@@ -74,9 +74,12 @@ func WaitGTID(t testing.TB, s *Server, set string, timeout time.Duration) {
 	}
 }
 
-func textRows(ctx context.Context, db interface {
+// querier is a *sql.DB or a *sql.Conn.
+type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}, query string, args ...any) ([][]string, error) {
+}
+
+func textRows(ctx context.Context, db querier, query string, args ...any) ([][]string, error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
