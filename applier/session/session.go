@@ -16,10 +16,10 @@ import (
 // need gap locks (its own applier uses READ COMMITTED for them too), and a
 // session that waits for a metadata lock must say so some time. What the
 // follower's own defaults would make of the leader's statements is set to what
-// its replication threads have: no key added to a table, no foreign key refused
-// that the leader took, no commit that ends the connection.
+// its replication threads have: no key added to a table, no foreign key or table
+// option refused that the leader took, no commit that ends the connection.
 const setup = "SET SESSION pseudo_replica_mode=1, transaction_isolation='READ-COMMITTED', autocommit=1, " +
-	"completion_type=NO_CHAIN, transaction_read_only=0, " +
+	"completion_type=NO_CHAIN, transaction_read_only=0, innodb_strict_mode=0, " +
 	"innodb_lock_wait_timeout=50, lock_wait_timeout=60, wait_timeout=31536000, character_set_results=utf8mb4" +
 	" /*!80030 ,sql_generate_invisible_primary_key=0*/ /*!80400 ,restrict_fk_on_non_standard_key=0*/"
 
