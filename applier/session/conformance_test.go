@@ -11,6 +11,7 @@ import (
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/integration/binlogtest"
 	"github.com/batondb/baton/integration/mysqltest"
+	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/stretchr/testify/require"
 )
@@ -328,4 +329,20 @@ func TestWhoGrantedIsNotKept(t *testing.T) {
 	const grantor = "SELECT SUBSTRING_INDEX(grantor, '@', 1) FROM mysql.tables_priv WHERE user = 'u'"
 	require.Equal(t, "root", leader.Value(t, grantor))
 	require.Equal(t, mysqltest.User, follower.Value(t, grantor))
+}
+
+// A session's default database may have been dropped by another; what the session does after that is logged as done in it.
+func TestStatementInADatabaseThatIsGone(t *testing.T) {
+	leader, follower := pair(t)
+	runAll(t, leader, []string{"CREATE DATABASE d", "CREATE DATABASE e"})
+	left, err := client.Connect(leader.Addr(), "root", "", "d")
+	require.NoError(t, err)
+	defer left.Close()
+	runAll(t, leader, []string{"DROP DATABASE d"})
+	for _, statement := range []string{"CREATE USER u", "CREATE TABLE e.t (a INT)", "DROP USER u"} {
+		_, err = left.Execute(statement)
+		require.NoError(t, err)
+	}
+	applyAll(t, leader, follower)
+	require.Equal(t, "0", follower.Value(t, "SELECT COUNT(*) FROM mysql.user WHERE user = 'u'"))
 }

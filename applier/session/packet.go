@@ -133,6 +133,26 @@ func (p *packet) failed(st statement, cause error) *Error {
 	return e
 }
 
+// selectDatabase makes a database the session's default, its name being in
+// character_set_client. A USE statement that failed would have the server give
+// the transaction's GTID up; this command doesn't.
+func (s *Session) selectDatabase(name []byte) error {
+	s.conn.ResetSequence()
+	if err := s.conn.WritePacket(append([]byte{0, 0, 0, 0, mysql.COM_INIT_DB}, name...)); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	answer, err := s.conn.ReadPacket()
+	switch {
+	case err != nil:
+		return fmt.Errorf("read result: %w", err)
+	case len(answer) > 0 && answer[0] == mysql.OK_HEADER:
+		return nil
+	case len(answer) > 0 && answer[0] == mysql.ERR_HEADER:
+		return s.conn.HandleErrorPacket(answer)
+	}
+	return fmt.Errorf("read result: the selection of a database was answered with %x", answer)
+}
+
 // tellFormat makes the server read the events after it in format f, if it
 // doesn't already.
 func (s *Session) tellFormat(f binlog.Format) {

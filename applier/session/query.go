@@ -151,8 +151,7 @@ func (w *writer) use(e binlog.Event, q binlog.Query) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	name := bytes.ReplaceAll(q.Database, []byte("`"), []byte("``"))
-	err := w.execute(fmt.Appendf(nil, "USE `%s`", name))
+	err := w.selectDatabase(q.Database)
 	if my := serverError(err); my != nil && my.Code == mysql.ER_BAD_DB_ERROR {
 		if w.hasDatabase {
 			return errStale
