@@ -73,7 +73,8 @@ func mendOf(code uint16) string {
 		return "SET GLOBAL log_bin_trust_function_creators=ON on the follower (baton does so when it begins to apply), then `baton resume`"
 	case mysql.ER_DISK_FULL, mysql.ER_RECORD_FILE_FULL, mysql.ER_ERROR_ON_WRITE:
 		return "free space on the follower's disk; baton goes on by itself"
-	case mysql.ER_TABLEACCESS_DENIED_ERROR, mysql.ER_DBACCESS_DENIED_ERROR, mysql.ER_ACCESS_DENIED_ERROR, errAccountLacksRights:
+	case mysql.ER_TABLEACCESS_DENIED_ERROR, mysql.ER_COLUMNACCESS_DENIED_ERROR, mysql.ER_DBACCESS_DENIED_ERROR, mysql.ER_PROCACCESS_DENIED_ERROR,
+		mysql.ER_ACCESS_DENIED_ERROR, errAccountLacksRights:
 		return "grant baton's account what `baton check` names, then `baton resume`"
 	}
 	return "mend the cause on the follower, then `baton resume`; or leave the transaction out with `baton skip`"
