@@ -66,15 +66,16 @@ type state struct {
 }
 
 type instance struct {
-	Name     string `json:"name"`
-	Role     string `json:"role"`
-	State    string `json:"state"`
-	Executed string `json:"gtid_executed"`
-	Behind   *int64 `json:"behind_transactions"`
-	Errant   string `json:"errant"`
-	Error    string `json:"error"`
-	Mend     string `json:"mend"`
-	Applied  int64  `json:"applied"`
+	Name       string `json:"name"`
+	Role       string `json:"role"`
+	State      string `json:"state"`
+	Executed   string `json:"gtid_executed"`
+	Behind     *int64 `json:"behind_transactions"`
+	Errant     string `json:"errant"`
+	Error      string `json:"error"`
+	Mend       string `json:"mend"`
+	Applied    int64  `json:"applied"`
+	FailedGTID string `json:"failed_gtid"`
 }
 
 // instance returns the instance of that name; one without a name when there is none.
