@@ -1,0 +1,66 @@
+-- JSON, whole and as differences, and row images of all kinds, changed within a session.
+CREATE DATABASE d;
+USE d;
+CREATE TABLE j (id INT PRIMARY KEY AUTO_INCREMENT, doc JSON, other JSON, t TEXT, n INT DEFAULT 0);
+INSERT INTO j (doc) VALUES ('{"a": [1, 2.5, -0.0, 1e300, null, true, "x"], "n": {"m": {"k": []}}, "ü": "😀", "": 0}'), ('[]'), ('"text"'), ('null'), ('3'), (NULL),
+  (JSON_OBJECT('d', CAST('2024-02-29' AS DATE), 't', CAST('-12:34:56.789' AS TIME(6)), 'dt', CAST('2024-01-01 00:00:00.000001' AS DATETIME(6)), 'dec', CAST(1.10 AS DECIMAL(10,5)), 'b', CAST(x'00FF' AS BINARY), 'u', 18446744073709551615, 'i', -9223372036854775808, 'bit', b'101', 'g', ST_GeomFromText('POINT(1 2)')));
+INSERT INTO j (doc, other) VALUES (CONCAT('{"long": "', REPEAT('x', 70000), '", "keep": 1}'), JSON_ARRAY(REPEAT('y', 300), REPEAT('z', 66000)));
+-- A generated UPDATE … WHERE doc = '…' would find nothing.
+UPDATE j SET doc = JSON_SET(doc, '$.a[1]', 3.75) WHERE id = 1;
+SET binlog_row_value_options = PARTIAL_JSON;
+UPDATE j SET doc = JSON_SET(doc, '$.a[0]', 9, '$.n.m.k', JSON_ARRAY(1, 2), '$.new', 'v') WHERE id = 1;
+UPDATE j SET doc = JSON_REPLACE(doc, '$.keep', 2), other = JSON_SET(other, '$[0]', 'short') WHERE id = 8;
+UPDATE j SET doc = JSON_REMOVE(doc, '$.a[0]', '$.n.m') WHERE id = 1;
+UPDATE j SET doc = JSON_SET(doc, '$.d', NOW(6), '$.dec', CAST(2.2 AS DECIMAL(10,2)), '$.b', 'text'), n = n + 1 WHERE id = 7;
+UPDATE j SET doc = JSON_SET(doc, '$[0]', 1), n = 1;
+UPDATE j SET doc = JSON_SET(doc, '$.x', JSON_OBJECT('a', id)) WHERE JSON_TYPE(doc) = 'OBJECT';
+UPDATE j SET doc = JSON_INSERT(doc, '$.y', 1), t = 'both' WHERE id = 1;
+BEGIN;
+UPDATE j SET doc = JSON_SET(doc, '$.y', 2) WHERE id = 1;
+UPDATE j SET doc = JSON_SET(doc, '$.y', 3) WHERE id = 1;
+UPDATE j SET doc = JSON_REMOVE(doc, '$.y') WHERE id = 1;
+COMMIT;
+SET binlog_row_image = MINIMAL;
+UPDATE j SET doc = JSON_SET(doc, '$.z', 'minimal') WHERE id IN (1, 7);
+UPDATE j SET n = n + 1;
+INSERT INTO j (n) VALUES (50);
+DELETE FROM j WHERE n = 50;
+SET binlog_row_image = NOBLOB;
+UPDATE j SET n = n + 1, t = 'noblob' WHERE id < 3;
+UPDATE j SET doc = JSON_SET(doc, '$.nb', id) WHERE id IN (1, 8);
+UPDATE j SET n = n + 1 WHERE id > 3;
+DELETE FROM j WHERE id = 3;
+SET binlog_row_value_options = '';
+--! check
+CREATE TABLE img (a INT, b VARCHAR(10), c TEXT, d INT DEFAULT 7, UNIQUE KEY (b));
+CREATE TABLE imgnn (a INT NOT NULL, b INT, c BLOB, UNIQUE KEY (a));
+SET binlog_row_image = MINIMAL;
+INSERT INTO img (a) VALUES (1), (2), (2);
+INSERT INTO imgnn (a, c) VALUES (1, 'x'), (2, 'y'), (3, NULL);
+UPDATE img SET c = 'x' WHERE a = 1;
+UPDATE img SET d = NULL WHERE a = 2 LIMIT 1;
+UPDATE imgnn SET b = a WHERE a > 1;
+DELETE FROM imgnn WHERE a = 1;
+DELETE FROM img WHERE a = 2 LIMIT 1;
+BEGIN;
+UPDATE img SET a = 5 WHERE a = 1;
+UPDATE imgnn SET c = 'z';
+COMMIT;
+SET binlog_row_image = NOBLOB;
+UPDATE img SET b = 'u', c = 'changed' WHERE a = 5;
+UPDATE imgnn SET b = 0;
+SET binlog_row_image = FULL;
+UPDATE imgnn SET b = 1;
+-- An update that changes nothing, and one row twice in a statement.
+UPDATE imgnn SET b = 1;
+INSERT INTO imgnn (a, b) VALUES (100, 1), (100, 2) ON DUPLICATE KEY UPDATE b = b + VALUES(b);
+REPLACE INTO imgnn (a, b) VALUES (100, 9), (100, 10), (101, 11);
+SET binlog_rows_query_log_events = ON;
+UPDATE imgnn SET b = 77 /* the text is logged beside the rows */;
+SET binlog_rows_query_log_events = OFF;
+SET GLOBAL binlog_row_metadata = FULL;
+UPDATE imgnn SET b = 78;
+INSERT INTO j (doc) VALUES ('{"meta": 1}');
+SET GLOBAL binlog_row_metadata = MINIMAL;
+DROP TABLE img, imgnn;
+DROP DATABASE d;

@@ -1,0 +1,26 @@
+-- Bytes: lengths at the borders of their encodings, zero bytes, and rows larger than a packet is filled with.
+CREATE DATABASE d;
+USE d;
+CREATE TABLE bytes (id INT PRIMARY KEY AUTO_INCREMENT, b BINARY(5), b255 BINARY(255), vb VARBINARY(255), vb2 VARBINARY(256), vbl VARBINARY(64000), KEY (vb(20)));
+INSERT INTO bytes (b, b255, vb, vb2, vbl) VALUES ('', '', '', '', ''), ('a\0', REPEAT(x'FF', 255), REPEAT(x'00', 255), REPEAT('x', 256), REPEAT(x'0027', 32000)), (x'0000000000', NULL, x'00', 'x ', x'5C27'), (NULL, NULL, NULL, NULL, NULL);
+UPDATE bytes SET vb = CONCAT(vb, x'00') WHERE LENGTH(vb) < 255;
+DELETE FROM bytes WHERE b = x'6100000000';
+CREATE TABLE blobs (id INT PRIMARY KEY AUTO_INCREMENT, tb TINYBLOB, b BLOB, mb MEDIUMBLOB, lb LONGBLOB);
+INSERT INTO blobs (tb, b, mb, lb) VALUES (REPEAT('t', 255), REPEAT('b', 65535), REPEAT('m', 65536), ''), ('', '', '', REPEAT(x'00', 3)), (NULL, NULL, NULL, NULL);
+INSERT INTO blobs (mb) VALUES (REPEAT(RANDOM_BYTES(1000), 1000)), (REPEAT('z', 6000000));
+INSERT INTO blobs (lb) VALUES (REPEAT(RANDOM_BYTES(1024), 5000));
+UPDATE blobs SET lb = CONCAT(lb, 'x') WHERE LENGTH(lb) > 10000;
+UPDATE blobs SET tb = 'new' WHERE id < 4;
+SET binlog_row_image = MINIMAL;
+UPDATE blobs SET tb = 'newer', b = NULL WHERE id < 4;
+DELETE FROM blobs WHERE LENGTH(mb) > 1000000;
+SET binlog_row_image = NOBLOB;
+UPDATE blobs SET tb = 'newest' WHERE lb IS NOT NULL;
+DELETE FROM blobs WHERE LENGTH(lb) > 1000000;
+SET binlog_row_image = FULL;
+CREATE TABLE heap (a VARBINARY(10), b BLOB);
+INSERT INTO heap VALUES (x'00', x'00'), (x'00', x'00'), (x'0000', NULL), (NULL, NULL), (NULL, NULL);
+UPDATE heap SET b = x'01' WHERE a = x'00' LIMIT 1;
+DELETE FROM heap WHERE a IS NULL LIMIT 1;
+DROP TABLE heap, blobs;
+DROP DATABASE d;

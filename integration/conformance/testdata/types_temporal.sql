@@ -1,0 +1,46 @@
+-- Temporal types: fractions, negatives, the ends, zero dates, and the session's time zone.
+CREATE DATABASE d;
+USE d;
+SET sql_mode = 'ALLOW_INVALID_DATES';
+CREATE TABLE times (id INT PRIMARY KEY AUTO_INCREMENT, d DATE, t0 TIME, t1 TIME(1), t3 TIME(3), t6 TIME(6), dt DATETIME, dt2 DATETIME(2), dt6 DATETIME(6), y YEAR);
+INSERT INTO times VALUES
+  (1, '1000-01-01', '-838:59:59', '-838:59:58.9', '-00:00:00.001', '-00:00:00.000001', '1000-01-01 00:00:00', '1000-01-01 00:00:00.01', '1000-01-01 00:00:00.000001', 1901),
+  (2, '9999-12-31', '838:59:59', '838:59:58.9', '838:59:58.999', '838:59:58.999999', '9999-12-31 23:59:59', '9999-12-31 23:59:59.99', '9999-12-31 23:59:59.999999', 2155),
+  (3, '0000-00-00', '00:00:00', '-00:00:00.1', '-01:00:00.5', '-12:34:56.500000', '0000-00-00', '0000-00-00', '0000-00-00', 0),
+  (4, '2024-02-30', '00:00:00', NULL, NULL, NULL, '2023-02-29 01:02:03', NULL, NULL, '0000'),
+  (5, '2024-00-00', NULL, NULL, NULL, NULL, '2024-01-00 00:00:00', NULL, NULL, NULL);
+SET sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE';
+--! error 1292
+INSERT INTO times (d) VALUES ('0000-00-00');
+-- Rows with such values are changed under a sql_mode that would refuse them.
+UPDATE times SET y = 2000 WHERE id IN (3, 4, 5);
+UPDATE times SET t6 = SUBTIME(t6, '00:00:00.000001') WHERE id = 1;
+DELETE FROM times WHERE id = 4;
+SET sql_mode = DEFAULT;
+
+CREATE TABLE stamps (id INT PRIMARY KEY AUTO_INCREMENT, n INT, ts TIMESTAMP NULL, ts6 TIMESTAMP(6) NULL, made TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  made6 DATETIME(6) DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6));
+SET time_zone = '+13:45';
+INSERT INTO stamps (ts, ts6) VALUES ('1970-01-01 13:45:01', '2038-01-19 16:59:07.999999'), ('2024-03-31 02:30:00', '2024-10-27 02:30:00.5'), (NULL, NULL);
+SET time_zone = '-12:00';
+UPDATE stamps SET n = 1 WHERE id = 2;
+SET timestamp = 1000000000.123456;
+INSERT INTO stamps (n) VALUES (2);
+UPDATE stamps SET n = 3 WHERE id = 1;
+--! gives 2001-09-08 13:46:40.123456
+SELECT made6 FROM stamps WHERE id = 1;
+SET timestamp = DEFAULT, sql_mode = '';
+INSERT INTO stamps (ts, ts6) VALUES (0, '0000-00-00 00:00:00');
+SET time_zone = DEFAULT;
+-- Defaults that DDL computes, in the session's zone and time.
+SET time_zone = '+05:30', timestamp = 86400.000001;
+ALTER TABLE stamps ADD COLUMN added TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), ADD COLUMN fixed TIMESTAMP NOT NULL DEFAULT '2000-01-01 00:00:00';
+--! gives 1970-01-02 05:30:00.000001
+SELECT added FROM stamps WHERE id = 1;
+SET time_zone = DEFAULT, timestamp = DEFAULT;
+CREATE TABLE keyed (ts TIMESTAMP(3), t TIME(2), y YEAR, PRIMARY KEY (ts, t, y));
+INSERT INTO keyed VALUES ('2024-01-01 00:00:00.123', '-1:00:00.25', 0), ('2024-01-01 00:00:00.124', '1:00:00.25', 1999);
+UPDATE keyed SET t = ADDTIME(t, '0:0:0.01');
+DELETE FROM keyed WHERE y = 0;
+DROP TABLE keyed, stamps;
+DROP DATABASE d;
