@@ -49,7 +49,7 @@ func (d *base) fill(ctx context.Context) error {
 	if _, err := d.server.DB().ExecContext(ctx, "CREATE DATABASE sbtest"); err != nil {
 		return err
 	}
-	if _, err := runSysbench(ctx, d.server, "oltp_write_only", "prepare", "--threads=4"); err != nil {
+	if _, err := runSysbench(ctx, everywhere, d.server, "oltp_write_only", "prepare", "--threads=4"); err != nil {
 		return err
 	}
 	return d.server.Stop(ctx)

@@ -130,6 +130,9 @@ func (b *bench) commit(ctx context.Context, g guard) (run CommitsRun, err error)
 	if err := g.attach(ctx, r, leader, follower); err != nil {
 		return run, err
 	}
+	if err := apart(leader, r, follower); err != nil {
+		return run, err
+	}
 	if run, err = b.commitUnder(ctx, r, leader, follower); err != nil {
 		return run, err
 	}
@@ -233,7 +236,7 @@ func (b *bench) commitUnder(ctx context.Context, r replication, leader, follower
 		return run, err
 	}
 	began := time.Now()
-	said, err := runSysbench(ctx, leader, "oltp_write_only", "run", fmt.Sprintf("--threads=%d", b.opts.threads),
+	said, err := runSysbench(ctx, leaderSide, leader, "oltp_write_only", "run", fmt.Sprintf("--threads=%d", b.opts.threads),
 		fmt.Sprintf("--time=%d", b.opts.seconds), "--percentile=99", "--rand-seed=42")
 	if err != nil {
 		return run, err

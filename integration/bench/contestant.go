@@ -80,6 +80,8 @@ type replication interface {
 	trouble(ctx context.Context) error
 	// used is what baton has used since its start; zeros for MySQL's own replication, which is part of the server.
 	used() (cpu float64, peak int64, err error)
+	// pids are baton's processes.
+	pids() []int
 	// stop may be called twice, and before start.
 	stop() error
 }
@@ -125,6 +127,7 @@ func (all natives) trouble(ctx context.Context) error {
 
 func (all natives) stop() error                   { return all.each((*native).stop) }
 func (all natives) used() (float64, int64, error) { return 0, 0, nil }
+func (all natives) pids() []int                   { return nil }
 
 // native is MySQL's own replication of one follower.
 type native struct{ follower *mysqltest.Server }

@@ -119,6 +119,8 @@ func (d *daemon) stop() error {
 
 func (d *daemon) pid() int { return d.process.Process.Pid }
 
+func (d *daemon) pids() []int { return []int{d.pid()} }
+
 // used is what the process has used since it started: CPU seconds and its largest resident size.
 func (d *daemon) used() (cpu float64, peak int64, err error) {
 	if cpu, err = cpuSeconds(d.pid()); err != nil {

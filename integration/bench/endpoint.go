@@ -245,7 +245,7 @@ func (b *bench) pointSelects(ctx context.Context, server *mysqltest.Server, way 
 		return selects{}, err
 	}
 	// Over TCP: what is given later counts, so that the socket is not used. Without a password no account is encrypted.
-	out, err := runSysbench(ctx, server, "oltp_point_select", "run", "--mysql-socket=", "--mysql-host="+host, "--mysql-port="+port, "--mysql-ssl=off",
+	out, err := runSysbench(ctx, everywhere, server, "oltp_point_select", "run", "--mysql-socket=", "--mysql-host="+host, "--mysql-port="+port, "--mysql-ssl=off",
 		fmt.Sprintf("--threads=%d", threads), fmt.Sprintf("--time=%d", b.opts.seconds), "--events=0", "--percentile=99", "--rand-type=uniform")
 	if err != nil {
 		return selects{}, err

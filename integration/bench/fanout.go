@@ -129,6 +129,9 @@ func (b *bench) fanOut(ctx context.Context, c contestant, leader *mysqltest.Serv
 	if err := waitForAll(ctx, r, leader, followers); err != nil {
 		return run, err
 	}
+	if err := apart(leader, r, followers...); err != nil {
+		return run, err
+	}
 	if run, err = b.fanOutUnder(ctx, r, leader, followers); err != nil {
 		return run, err
 	}
@@ -160,7 +163,7 @@ func (b *bench) fanOutUnder(ctx context.Context, r replication, leader *mysqltes
 		return run, err
 	}
 	began := time.Now()
-	said, err := runSysbench(ctx, leader, "oltp_write_only", "run", fmt.Sprintf("--threads=%d", writers), fmt.Sprintf("--time=%d", b.opts.seconds),
+	said, err := runSysbench(ctx, leaderSide, leader, "oltp_write_only", "run", fmt.Sprintf("--threads=%d", writers), fmt.Sprintf("--time=%d", b.opts.seconds),
 		fmt.Sprintf("--rate=%d", b.opts.rate), "--percentile=99", "--rand-seed=42")
 	if err != nil {
 		return run, err

@@ -89,6 +89,9 @@ func (b *bench) latency(ctx context.Context, c contestant) (run LatencyRun, err 
 	if err := waitFor(ctx, follower, r, has); err != nil {
 		return run, err
 	}
+	if err := apart(leader, r, follower); err != nil {
+		return run, err
+	}
 	beats, err := b.beat(ctx, leader, follower)
 	if err != nil {
 		if said := r.trouble(ctx); said != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -65,22 +66,28 @@ const (
 
 func sysbench(script string) func(context.Context, *mysqltest.Server, int, int) error {
 	return func(ctx context.Context, leader *mysqltest.Server, transactions, threads int) error {
-		_, err := runSysbench(ctx, leader, script, "run", fmt.Sprintf("--threads=%d", threads), fmt.Sprintf("--events=%d", transactions),
+		_, err := runSysbench(ctx, everywhere, leader, script, "run", fmt.Sprintf("--threads=%d", threads), fmt.Sprintf("--events=%d", transactions),
 			"--time=0", "--rand-seed=42")
 		return err
 	}
 }
 
-// runSysbench returns what it printed.
-func runSysbench(ctx context.Context, s *mysqltest.Server, script, do string, args ...string) (string, error) {
+// runSysbench runs it on a side of the machine and returns what it printed.
+func runSysbench(ctx context.Context, on side, s *mysqltest.Server, script, do string, args ...string) (string, error) {
 	args = append([]string{script, "--db-driver=mysql", "--mysql-socket=" + s.Socket, "--mysql-user=root", "--mysql-db=sbtest",
 		fmt.Sprintf("--tables=%d", sysbenchTables), fmt.Sprintf("--table-size=%d", sysbenchRows)}, append(args, do)...)
-	out, err := exec.CommandContext(ctx, s.Installation.Sysbench, args...).CombinedOutput()
+	var out bytes.Buffer
+	p := exec.CommandContext(ctx, s.Installation.Sysbench, args...)
+	p.Stdout, p.Stderr = &out, &out
+	err := p.Start()
+	if err == nil {
+		err = errors.Join(on.take(p.Process.Pid), p.Wait())
+	}
 	if err != nil {
-		text := bytes.TrimSpace(out)
+		text := bytes.TrimSpace(out.Bytes())
 		return "", fmt.Errorf("sysbench %s %s: %w\n%s", script, do, err, text[max(0, len(text)-2000):])
 	}
-	return string(out), nil
+	return out.String(), nil
 }
 
 // each is a load of transactions that are each one query. They are numbered from 0 and spread over the connections as
