@@ -23,6 +23,9 @@ type fault struct {
 	hooks map[string]string
 	// alone has nothing else happen at the same time: it needs both followers, or counts what happens.
 	alone bool
+	// attached leaves the stream to the daemon alone: whatever waits when the leader is shut down in order, and nobody
+	// acknowledges, is reported to its client as committed.
+	attached bool
 	// weight is how often it is drawn; 1 unless given.
 	weight int
 	// strike does it, and waits for what has to follow from it before everything is mended.
@@ -42,7 +45,7 @@ func faults() []fault {
 		{name: "switchover", alone: true, weight: 2, strike: switchover},
 		{name: "extra", weight: 2, strike: extra},
 		{name: "restart", weight: 3, strike: restart},
-		{name: "shutdown", weight: 2, strike: shutdown},
+		{name: "shutdown", attached: true, weight: 2, strike: shutdown},
 		{name: "stall", mode: strict, weight: 2, strike: stall},
 		{name: "one-way", mode: strict, weight: 2, strike: oneWay},
 		{name: "slow", strike: slow},

@@ -93,7 +93,7 @@ func (c *cluster) oneRound(t *testing.T, r *rand.Rand, load *clients, report *re
 	load.await(20)
 	x.pause(200)
 	if !f.alone && r.IntN(3) == 0 {
-		x.besides()
+		x.besides(f)
 	}
 	f.strike(x)
 	report.count(x.name)
@@ -177,12 +177,15 @@ func (c *cluster) setUp(f fault) {
 }
 
 // besides has something else happen at the same time.
-func (x *round) besides() {
+func (x *round) besides(f fault) {
 	others := x.followers()
 	n := others[x.r.IntN(len(others))]
 	choice := x.r.IntN(4)
 	if choice == 1 && x.mode() != strict {
 		choice = 0 // the daemon would have to see first that commits wait, before it may do something about a death
+	}
+	if f.attached && choice != 2 {
+		choice = 0
 	}
 	switch choice {
 	case 0:
