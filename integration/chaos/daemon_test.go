@@ -142,6 +142,17 @@ func (d *daemon) kill9() {
 	}
 }
 
+// freeze stops the daemon's process where it is, until thaw.
+func (d *daemon) freeze() {
+	d.t.Helper()
+	require.NoError(d.t, d.cmd.Process.Signal(syscall.SIGSTOP))
+}
+
+func (d *daemon) thaw() {
+	d.t.Helper()
+	require.NoError(d.t, d.cmd.Process.Signal(syscall.SIGCONT))
+}
+
 // stop ends the daemon in order.
 func (d *daemon) stop() {
 	d.t.Helper()

@@ -57,6 +57,7 @@ func faults() []fault {
 		{name: "follower", strike: followerKilled},
 		{name: "candidate", alone: true, weight: 2, strike: candidateKilled},
 		{name: "daemon", strike: daemonKilled},
+		{name: "daemon-frozen", alone: true, weight: 2, strike: daemonFrozen},
 		{name: "relay-full", mode: strict, strike: relayFull},
 		{name: "double", alone: true, weight: 2, strike: double},
 		{name: "flap", strike: flap},
@@ -263,6 +264,28 @@ func daemonKilled(x *round) {
 		x.pause(1500)
 		x.daemon.start()
 		x.pause(1000)
+	}
+}
+
+// The daemon is frozen for longer than a leader may be silent: what it has not heard meanwhile says nothing of the
+// leader. Sometimes the leader has died in the meantime all the same.
+func daemonFrozen(x *round) {
+	x.daemon.freeze()
+	dies := x.r.IntN(3) == 0
+	if dies {
+		x.pause(1000)
+		x.strike(func(n *node) { n.kill(x.t) })
+	}
+	time.Sleep(time.Duration(3500+x.r.IntN(4000)) * time.Millisecond)
+	x.daemon.thaw()
+	if dies {
+		x.moved()
+		return
+	}
+	x.load.await(10)
+	x.pause(3000)
+	if l := x.daemon.leadership(); l.Epoch != x.epoch {
+		x.t.Errorf("failed over to %s because baton was frozen", l.Leader)
 	}
 }
 
