@@ -75,19 +75,35 @@ func (a *action) letFinish(ctx context.Context) {
 func (c *Controller) leadClients(ctx context.Context, v plan.Verdict) {
 	l := c.deps.Lease.Leadership()
 	leader, _ := c.deps.Observer.View().Instance(l.Leader)
+	restarted := l.HandOver == nil && fenced(leader) && c.isOurs(ctx, leader)
+	if reason := whyClientsWait(l, leader, v.Health, restarted); reason != "" {
+		c.deps.Clients.Hold(reason)
+		return
+	}
+	c.deps.Clients.Lead(l.Leader)
+}
+
+// fenced tells whether the instance answers and takes no writes, from nobody.
+func fenced(in Instance) bool {
+	return in.Reachable() && in.Facts != nil && in.Facts.SuperReadOnly
+}
+
+// whyClientsWait says what passes until the leader takes writes; empty when
+// nothing is to be waited for. restarted tells that it is fenced because it has
+// started again, and that baton makes it writable.
+func whyClientsWait(l Leadership, leader Instance, health plan.Health, restarted bool) string {
 	switch {
 	case l.HandOver != nil:
-		c.deps.Clients.Hold(fmt.Sprintf("the %s from %s is not finished", l.HandOver.Kind, l.HandOver.From))
+		return fmt.Sprintf("the %s from %s is not finished", l.HandOver.Kind, l.HandOver.From)
 	case !leader.Observed:
-		c.deps.Clients.Hold(l.Leader + " leads, and hasn't answered baton yet")
+		return l.Leader + " leads, and hasn't answered baton yet"
 	case leader.Fault != nil && leader.Fault.Kind == mysql.Refused:
 		// It may come back fenced, which has to be seen first.
-		c.deps.Clients.Hold(l.Leader + " leads, and refuses connections")
-	case v.Health == plan.Died || v.Health == plan.Silent:
-		c.deps.Clients.Hold(fmt.Sprintf("%s leads, and %s", l.Leader, v.Health.Words()))
-	case leader.Reachable() && leader.Facts != nil && leader.Facts.SuperReadOnly && c.isOurs(ctx, leader):
-		c.deps.Clients.Hold(l.Leader + " leads, and is not made writable yet")
-	default:
-		c.deps.Clients.Lead(l.Leader)
+		return l.Leader + " leads, and refuses connections"
+	case health == plan.Died || health == plan.Silent:
+		return fmt.Sprintf("%s leads, and %s", l.Leader, health.Words())
+	case restarted:
+		return l.Leader + " leads, and is not made writable yet"
 	}
+	return ""
 }

@@ -166,7 +166,7 @@ func (c *Controller) protect(ctx context.Context, now time.Time, settings Settin
 	switch {
 	case settings.Promise == plan.Async:
 		g.on, why = false, "durability.mode is async"
-	case stream.Diverged != "", leader.Reachable() && leader.Facts != nil && leader.Facts.SuperReadOnly:
+	case stream.Diverged != "", fenced(leader):
 		// It has started fenced, or was fenced: it can tell nobody of a commit.
 	case answers && !leader.Facts.SemiSync.SourceActive:
 		g.on, why = false, "its semi-sync is off, or has given up waiting"
