@@ -26,7 +26,7 @@ const setup = "SET SESSION pseudo_replica_mode=1, transaction_isolation='READ-CO
 // A Session is one connection of an applier to its follower. It is not safe for
 // concurrent use, but for Close.
 type Session struct {
-	conn      *client.Conn
+	conn      connection
 	maxPacket int    // the follower's max_allowed_packet, in bytes
 	user      string // the account's name
 
@@ -54,7 +54,7 @@ const keptBuffer = 2 * packetLimit
 // (CLIENT_MULTI_STATEMENTS). The Session owns conn from here on, also when Open
 // fails.
 func Open(ctx context.Context, conn *client.Conn) (*Session, error) {
-	s := &Session{conn: conn, wide: map[tableNamed]uint64{}}
+	s := &Session{conn: connection{conn}, wide: map[tableNamed]uint64{}}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("prepare session: %w", err)
@@ -94,7 +94,7 @@ func (s *Session) open(ctx context.Context) error {
 
 // Close ends the connection. The server rolls back what was open. (The client's
 // own Close resets counters that whoever waits on the connection uses.)
-func (s *Session) Close() error { return s.conn.Conn.Conn.Close() }
+func (s *Session) Close() error { return s.conn.Conn.Conn.Conn.Close() }
 
 // interruptible closes the connection when ctx ends, which ends whatever waits
 // on it. The returned function ends that.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/rowimage"
-	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
@@ -40,7 +39,7 @@ type reference struct {
 
 // readTable asks for a table's definition. There are no columns where the table
 // isn't there.
-func readTable(conn *client.Conn, name rowimage.TableName) (*table, error) {
+func readTable(conn connection, name rowimage.TableName) (*table, error) {
 	t := &table{TableName: name}
 	is := func(schema, table string) string {
 		return schema + " = " + textLiteral(name.Schema) + " AND " + table + " = " + textLiteral(name.Table)
@@ -68,7 +67,7 @@ func readTable(conn *client.Conn, name rowimage.TableName) (*table, error) {
 }
 
 // readKeys leaves out keys of expressions and of the beginnings of columns.
-func (t *table) readKeys(conn *client.Conn, where string) error {
+func (t *table) readKeys(conn connection, where string) error {
 	unfit := map[string]bool{}
 	err := ask(conn, "SELECT INDEX_NAME, COALESCE(COLUMN_NAME, ''), NULLABLE, SUB_PART IS NOT NULL FROM information_schema.STATISTICS WHERE "+
 		where+" AND NON_UNIQUE = 0 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX", func(v []string) {
@@ -153,7 +152,7 @@ func (e columnsError) Mend() string { return mendOf(mysql.ER_SLAVE_CONVERSION_FA
 func (e columnsError) Unwrap() error { return errUnsupported }
 
 // ask gives each row of an answer to row, as text.
-func ask(conn *client.Conn, query string, row func([]string)) error {
+func ask(conn connection, query string, row func([]string)) error {
 	r, err := conn.Execute(query)
 	if err != nil {
 		return err

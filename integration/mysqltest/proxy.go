@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -35,7 +36,14 @@ type Proxy struct {
 	left     [2]int64 // bytes until the cut, if it is armed
 	armed    [2]bool
 	cuts     int
+	flips    [2]flips
 	closed   bool
+}
+
+// flips is how often a byte is damaged.
+type flips struct {
+	random *rand.Rand
+	oneIn  int // 0: never
 }
 
 // link is one connection through the proxy.
@@ -98,14 +106,14 @@ func (p *Proxy) Cut() {
 	p.closeLinks()
 }
 
-// Restore accepts connections again, and ends every Stall, Slow and pending CutAfter.
+// Restore accepts connections again, and ends every Stall, Slow, Flip and pending CutAfter.
 func (p *Proxy) Restore() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return errors.New("restore a proxy: it is closed")
 	}
-	p.stalled, p.armed, p.rate = [2]bool{}, [2]bool{}, 0
+	p.stalled, p.armed, p.rate, p.flips = [2]bool{}, [2]bool{}, 0, [2]flips{}
 	p.change()
 	if p.listener != nil {
 		return nil
@@ -153,6 +161,12 @@ func (p *Proxy) Cuts() int {
 // Slow limits each connection to this many bytes per second in each direction; 0 lifts the limit.
 func (p *Proxy) Slow(bytesPerSecond int) {
 	p.set(func() { p.rate = bytesPerSecond })
+}
+
+// Flip damages one bit of one byte in so many, on average, that go in a direction, as r says. TCP's checksums are right
+// all the same. Restore ends it.
+func (p *Proxy) Flip(r *rand.Rand, oneIn int, d Direction) {
+	p.set(func() { p.flips[d] = flips{r, oneIn} })
 }
 
 // Connections is the number of connections through the proxy.
@@ -299,5 +313,16 @@ func (p *Proxy) admit(l *link, bytes []byte, d Direction) (chunk []byte, last bo
 		last = p.left[d] == 0
 		p.armed[d] = !last
 	}
+	p.flips[d].damage(chunk)
 	return chunk, last, pause
+}
+
+// damage flips bits of what goes by.
+func (f flips) damage(chunk []byte) {
+	if f.oneIn == 0 {
+		return
+	}
+	for at := f.random.IntN(2 * f.oneIn); at < len(chunk); at += 1 + f.random.IntN(2*f.oneIn) {
+		chunk[at] ^= 1 << f.random.IntN(8)
+	}
 }

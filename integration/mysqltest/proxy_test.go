@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	mathbits "math/bits"
+	mathrand "math/rand/v2"
 	"net"
 	"syscall"
 	"testing"
@@ -174,4 +176,32 @@ func TestProxyStandsBeforeAServer(t *testing.T) {
 	require.Error(t, db.QueryRow("SELECT REPEAT('x', 200000)").Scan(&text))
 	require.NoError(t, db.QueryRow("SELECT REPEAT('x', 200000)").Scan(&text))
 	require.Len(t, text, 200_000)
+}
+
+func TestProxyFlipsBits(t *testing.T) {
+	p := echo(t)
+	conn := dial(t, p)
+	sent := bytes.Repeat([]byte{0}, 100_000)
+	// The number of bits of each byte that came back as it wasn't sent.
+	damaged := func() (bits []int) {
+		go func() { _, _ = conn.Write(sent) }()
+		got := make([]byte, len(sent))
+		_, err := io.ReadFull(conn, got)
+		require.NoError(t, err)
+		for i := range got {
+			if n := mathbits.OnesCount8(got[i] ^ sent[i]); n > 0 {
+				bits = append(bits, n)
+			}
+		}
+		return bits
+	}
+	require.Empty(t, damaged())
+	p.Flip(mathrand.New(mathrand.NewPCG(1, 2)), 1000, ToClient)
+	flipped := damaged()
+	require.InDelta(t, 100, len(flipped), 60)
+	for _, n := range flipped {
+		require.Equal(t, 1, n)
+	}
+	require.NoError(t, p.Restore())
+	require.Empty(t, damaged())
 }

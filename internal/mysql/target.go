@@ -103,7 +103,7 @@ func (t Target) open(change func(*driver.Config)) (*sql.DB, error) {
 	c.Params = sessionState
 	c.ConnectionAttributes = "program_name:" + programName
 	c.Logger = &driver.NopLogger{}
-	c.DialFunc = t.dialTCP
+	c.DialFunc = guardedDial(t.dialTCP)
 	c.AllowFallbackToPlaintext = t.TLS.MayFallBack()
 	if change != nil {
 		change(c)
@@ -115,7 +115,7 @@ func (t Target) open(change func(*driver.Config)) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare connections to %s: %w", t.Name, err)
 	}
-	db := sql.OpenDB(connector)
+	db := sql.OpenDB(guarded{connector})
 	db.SetMaxOpenConns(poolSize)
 	db.SetMaxIdleConns(poolSize)
 	db.SetConnMaxIdleTime(5 * time.Minute)
