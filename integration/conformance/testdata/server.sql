@@ -19,6 +19,11 @@ CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST '10.0.0.1', USER 'u', P
 ALTER SERVER s OPTIONS (USER 'v');
 DROP SERVER s;
 DROP SERVER IF EXISTS s;
+CREATE FUNCTION service_get_read_locks RETURNS INTEGER SONAME 'locking_service.so';
+CREATE FUNCTION IF NOT EXISTS service_get_write_locks RETURNS INTEGER SONAME 'locking_service.so';
+--! check
+DROP FUNCTION service_get_read_locks;
+DROP FUNCTION service_get_write_locks;
 --! check
 CREATE RESOURCE GROUP rg TYPE = USER VCPU = 0 THREAD_PRIORITY = 5;
 ALTER RESOURCE GROUP rg DISABLE;
