@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"net"
 	"sync"
@@ -11,15 +12,16 @@ import (
 )
 
 // A flipper is a proxy that flips one bit wherever a word comes by on the way
-// to the client.
+// to the client, or in the length of one packet.
 type flipper struct {
 	listener net.Listener
 	target   string
 	wg       sync.WaitGroup
 
-	mu    sync.Mutex
-	word  []byte
-	conns []net.Conn
+	mu      sync.Mutex
+	word    []byte
+	lengths bool
+	conns   []net.Conn
 }
 
 func startFlipper(t testing.TB, target string) *flipper {
@@ -50,6 +52,13 @@ func (f *flipper) damage(word string) {
 
 func (f *flipper) heal() { f.damage("") }
 
+// damageALength adds 8 MiB to the length of the next packet that comes alone.
+func (f *flipper) damageALength() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lengths = true
+}
+
 func (f *flipper) accept() {
 	for {
 		in, err := f.listener.Accept()
@@ -77,6 +86,10 @@ func (f *flipper) pump(to io.Writer, from io.Reader) {
 		f.mu.Lock()
 		if at := bytes.Index(chunk, f.word); len(f.word) > 0 && at >= 0 {
 			chunk[at] ^= 0x10
+		}
+		if f.lengths && n > 4 && int(binary.LittleEndian.Uint32(chunk)&0xffffff) == n-4 {
+			chunk[2] ^= 0x80
+			f.lengths = false
 		}
 		f.mu.Unlock()
 		if _, werr := to.Write(chunk); err != nil || werr != nil {

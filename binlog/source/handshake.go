@@ -41,7 +41,7 @@ func (s *Source) connect(ctx context.Context) (*stream, error) {
 		_ = raw.Close()
 		return nil, err
 	}
-	st.packets = newPacketReader(raw, s.cfg.ReadTimeout)
+	st.packets = newPacketReader(raw, s.cfg.ReadTimeout, s.patience)
 	st.conn = raw
 	return st, nil
 }

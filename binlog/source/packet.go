@@ -26,6 +26,10 @@ const maxEvent = 1<<30 + 1<<20
 // for the read timeout.
 var errSilent = errors.New("the leader is silent")
 
+// errUnfinished is returned when a packet that began isn't whole after the
+// patience.
+var errUnfinished = errors.New("a packet doesn't come to its end")
+
 // A packetReader reads the packets of a stream. It reads the connection itself
 // and not through client.Conn because the leader begins a new sequence after
 // each event that it wants acknowledged, because acknowledgements are written
@@ -33,19 +37,21 @@ var errSilent = errors.New("the leader is silent")
 //
 // Source: MySQL's source documentation, "MySQL Packets".
 type packetReader struct {
-	conn    net.Conn
-	in      *bufio.Reader
-	timeout time.Duration
-	next    uint8 // sequence number of the next packet
-	restart bool  // the next packet may begin a new sequence
-	most    int   // how many bytes an event may have
+	conn     net.Conn
+	in       *bufio.Reader
+	timeout  time.Duration
+	patience time.Duration // how long a packet may take from its first byte to its last
+	next     uint8         // sequence number of the next packet
+	restart  bool          // the next packet may begin a new sequence
+	most     int           // how many bytes an event may have
+	until    time.Time     // when the packet that has begun must be whole; zero between packets
 
 	mu      sync.Mutex
 	stopped error
 }
 
-func newPacketReader(conn net.Conn, timeout time.Duration) *packetReader {
-	p := &packetReader{conn: conn, timeout: timeout, next: 1, most: maxEvent}
+func newPacketReader(conn net.Conn, timeout, patience time.Duration) *packetReader {
+	p := &packetReader{conn: conn, timeout: timeout, patience: patience, next: 1, most: maxEvent}
 	p.in = bufio.NewReaderSize(deadlineReader{p}, 256<<10)
 	return p
 }
@@ -68,7 +74,11 @@ func (p *packetReader) arm() error {
 	if p.stopped != nil {
 		return p.stopped
 	}
-	return p.conn.SetReadDeadline(time.Now().Add(p.timeout))
+	deadline := time.Now().Add(p.timeout)
+	if !p.until.IsZero() && p.until.Before(deadline) {
+		deadline = p.until
+	}
+	return p.conn.SetReadDeadline(deadline)
 }
 
 func (p *packetReader) cause() error {
@@ -86,6 +96,8 @@ func (p *packetReader) read() ([]byte, error) {
 	switch cause := p.cause(); {
 	case cause != nil:
 		return nil, cause
+	case errors.Is(err, os.ErrDeadlineExceeded) && !p.until.IsZero() && !time.Now().Before(p.until):
+		return nil, fmt.Errorf("%w: not within %s; the leader's network is slow or changes what it carries", errUnfinished, p.patience)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, fmt.Errorf("%w: nothing for %s, no heartbeat either", errSilent, p.timeout)
 	}
@@ -107,15 +119,22 @@ func (p *packetReader) readAll() ([]byte, error) {
 		if _, err := io.ReadFull(p.in, payload[start:]); err != nil {
 			return nil, cut(err)
 		}
+		p.until = time.Time{}
 		if n < maxPayload {
 			return payload, nil
 		}
 	}
 }
 
-// header reads a packet's header and returns the length of its payload.
+// header reads a packet's header and returns the length of its payload. From its
+// first byte on the packet's time runs: where the length was damaged on the way,
+// heartbeats would fill the packet for hours, and nothing would look silent.
 func (p *packetReader) header() (int, error) {
 	var h [4]byte
+	if _, err := p.in.Peek(1); err != nil {
+		return 0, err
+	}
+	p.until = time.Now().Add(p.patience)
 	if _, err := io.ReadFull(p.in, h[:]); err != nil {
 		return 0, err
 	}

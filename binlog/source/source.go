@@ -54,7 +54,10 @@ type Config struct {
 	// 1ms or more, default 1s.
 	Heartbeat time.Duration
 	// ReadTimeout is the silence after which the stream counts as dead; several
-	// heartbeats, default 5 of them. It bounds the steps of the handshake too.
+	// heartbeats, default 5 of them. It bounds the steps of the handshake too. A
+	// packet, of 16 MiB at most, may take twice as long from its first byte to its
+	// last, and each time it takes longer twice as long again, until a transaction
+	// came whole.
 	ReadTimeout time.Duration
 	// QueueSize bounds what was received and isn't in the relay yet, in bytes;
 	// a single larger event passes. Default 16 MiB.
@@ -118,6 +121,8 @@ type Source struct {
 	deps  Deps
 	board board
 	told  told
+	// patience is how long a packet may take. Used by Run alone.
+	patience time.Duration
 
 	closing context.Context
 	shut    context.CancelFunc
@@ -137,6 +142,7 @@ func New(cfg Config, deps Deps) *Source {
 		deps.Logger = zap.NewNop()
 	}
 	s := &Source{cfg: cfg.withDefaults(), deps: deps}
+	s.patience = s.firstPatience()
 	s.told.leader, s.told.recorder = cfg.Leader, deps.Recorder
 	s.closing, s.shut = context.WithCancel(context.Background())
 	s.board.enter(Stopped, nil)
@@ -217,8 +223,15 @@ func (s *Source) follow(ctx context.Context) (settled bool, err error) {
 		return false, err
 	}
 	err = st.run(ctx)
+	if errors.Is(err, errUnfinished) {
+		s.patience *= 2
+	}
 	return st.settled.Load(), s.explain(ctx, err)
 }
+
+// firstPatience leaves a leader that falls silent inside a packet to the read
+// timeout.
+func (s *Source) firstPatience() time.Duration { return 2 * s.cfg.ReadTimeout }
 
 // failed says what went wrong and waits until it is time to try again.
 func (s *Source) failed(ctx context.Context, err error, pauses *backoff.ExponentialBackOff) {

@@ -79,6 +79,9 @@ func (st *stream) read() error {
 			return streamError(err)
 		}
 		st.count(it, now)
+		if it.last {
+			st.source.patience = st.source.firstPatience()
+		}
 		if ok && !st.queue.push(it) {
 			// The writer has failed and says why.
 			return errors.New("the writer has ended")

@@ -238,3 +238,40 @@ func TestLifecycleWithoutLeader(t *testing.T) {
 	require.NoError(t, f.Run(ctx))
 	require.NoError(t, f.Close())
 }
+
+// Nothing is silent: the leader's heartbeats go on, and fill a packet that seems to be 8 MiB long.
+func TestDamagedLengthIsNoticedOnAnIdleStream(t *testing.T) {
+	s := leader(t, mysqltest.Relaxed())
+	flipper := startFlipper(t, s.Addr())
+	cfg := config()
+	cfg.ReadTimeout = 3 * cfg.Heartbeat
+	f := follow(t, cfg, dialer(flipper.addr()), &tape{})
+	f.caughtUp(t, s)
+	flipper.damageALength()
+	eventually(t, "the damage was found", func() bool { return strings.Contains(f.Status().Error, "a packet doesn't come to its end") })
+	s.MustExec(t, "INSERT INTO d.t (v) VALUES ('after')")
+	f.sameAsBinlog(t, s)
+}
+
+// A network so slow that a packet takes longer than the patience gets the time it needs, and a transaction of several such
+// packets doesn't begin anew at each.
+func TestSlowNetworkIsWaitedFor(t *testing.T) {
+	s := leader(t, mysqltest.Relaxed())
+	proxy := mysqltest.StartProxy(t, s)
+	cfg := config()
+	cfg.ReadTimeout = 3 * cfg.Heartbeat
+	f := follow(t, cfg, dialer(proxy.Addr()), &tape{})
+	f.caughtUp(t, s)
+	proxy.Slow(150_000)
+	tx, err := s.DB().Begin()
+	require.NoError(t, err)
+	for range 3 {
+		_, err = tx.Exec("INSERT INTO d.t (v) VALUES (REPEAT('s', 260000))")
+		require.NoError(t, err)
+	}
+	require.NoError(t, tx.Commit())
+	f.caughtUp(t, s)
+	require.Positive(t, f.log.count(history.SourceLost), "a packet took longer than the patience")
+	require.NoError(t, proxy.Restore())
+	f.sameAsBinlog(t, s)
+}

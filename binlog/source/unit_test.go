@@ -216,7 +216,7 @@ func (tapped) SetReadDeadline(time.Time) error { return nil }
 
 // wire gives a packetReader these bytes and then the end of the connection.
 func wire(content []byte) *packetReader {
-	return newPacketReader(tapped{Reader: bytes.NewReader(content)}, time.Minute)
+	return newPacketReader(tapped{Reader: bytes.NewReader(content)}, time.Minute, time.Minute)
 }
 
 func packet(seq byte, payload []byte) []byte {
@@ -259,7 +259,7 @@ func TestStopEndsARead(t *testing.T) {
 	server, c := net.Pipe()
 	defer server.Close()
 	defer c.Close()
-	p := newPacketReader(c, time.Hour)
+	p := newPacketReader(c, time.Hour, time.Hour)
 	time.AfterFunc(5*time.Millisecond, func() { p.stop(os.ErrProcessDone) })
 	_, err := p.read()
 	require.ErrorIs(t, err, os.ErrProcessDone)
@@ -267,9 +267,30 @@ func TestStopEndsARead(t *testing.T) {
 	_, err = p.read()
 	require.ErrorIs(t, err, os.ErrProcessDone, "the first cause counts")
 
-	p = newPacketReader(c, time.Millisecond)
+	p = newPacketReader(c, time.Millisecond, time.Hour)
 	_, err = p.read()
 	require.ErrorIs(t, err, errSilent)
+}
+
+// A length that was damaged on the way is filled by heartbeats, so that nothing looks silent.
+func TestPacketThatDoesNotEnd(t *testing.T) {
+	server, c := net.Pipe()
+	defer c.Close()
+	p := newPacketReader(c, time.Hour, 20*time.Millisecond)
+	go func() {
+		defer server.Close()
+		heartbeat := packet(1, []byte("heartbeat"))
+		heartbeat[2] |= 0x40
+		for {
+			if _, err := server.Write(heartbeat); err != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, err := p.read()
+	require.ErrorIs(t, err, errUnfinished)
+	require.NotErrorIs(t, err, errSilent)
 }
 
 func newTestStream(semiSync bool) *stream {
