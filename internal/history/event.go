@@ -46,6 +46,18 @@ const (
 	EventsDropped     Kind = "events-dropped" // the disk didn't keep up: so many events stand in the log only
 )
 
+// Kinds are all kinds of events.
+func Kinds() []Kind {
+	return []Kind{
+		DaemonStarted, DaemonStopped, ConfigReloaded, Command, InstanceProblem, InstanceRecovered,
+		SourceConnected, SourceLost, SourceStopped, RelayRecovered, RelayFailed, RelayPurged,
+		FollowerStarted, FollowerStopped, FollowerLost, FollowerMode, FollowerPaused, FollowerResumed, TransactionSkip,
+		HandOverStep, HandOverDone, HandOverUndone, HandOverFailed, LossReceipt,
+		LeaderAlarm, LeaderAnswers, LeaderWritable, FailoverBlocked, FailoverPaused, FailoverResumed,
+		Durability, LeaseLost, EventsDropped,
+	}
+}
+
 // A Level says whom an event is for.
 type Level string
 
@@ -55,6 +67,9 @@ const (
 	Warn  Level = "warn"  // something is wrong and baton deals with it
 	Error Level = "error" // something is wrong and waits for an operator
 )
+
+// Levels are all levels of events.
+func Levels() []Level { return []Level{Info, Warn, Error} }
 
 // An Event is one thing that happened.
 type Event struct {

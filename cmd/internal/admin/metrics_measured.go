@@ -36,7 +36,7 @@ func NewMeasured(cluster string) *Measured {
 	server := prometheus.ExponentialBuckets(0.00025, 2, 18) // to 33 s
 	since := prometheus.ExponentialBuckets(0.001, 2, 22)    // to 35 min
 	passing := prometheus.ExponentialBuckets(0.0625, 2, 12) // to 128 s
-	return &Measured{
+	m := &Measured{
 		fsync: prometheus.NewHistogram(histogram("baton_relay_fsync_duration_seconds", "Time that fsyncs of the relay took.", disk)),
 		acknowledge: prometheus.NewHistogram(histogram("baton_source_acknowledgement_latency_seconds",
 			"Time from the arrival of a position that a commit waits for to its acknowledgement.", disk)),
@@ -54,6 +54,13 @@ func NewMeasured(cluster string) *Measured {
 			"Time for which no instance could be written to in completed hand-overs.", passing), []string{"kind"}),
 		events: prometheus.NewCounterVec(counter("baton_events_total", "Events of the history."), []string{"kind", "level"}),
 	}
+	// The first event of a kind is an increase only where the counter was there before it.
+	for _, kind := range history.Kinds() {
+		for _, level := range history.Levels() {
+			m.events.WithLabelValues(string(kind), string(level))
+		}
+	}
+	return m
 }
 
 // Synced notes an fsync of the relay.

@@ -3,6 +3,8 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -43,6 +45,39 @@ func TestWhatIsMeasuredIsCounted(t *testing.T) {
 	require.NotContains(t, countsOf(t, m), "baton_follower_apply_duration_seconds")
 	require.NotContains(t, countsOf(t, m), "baton_probe_failures_total")
 	require.Contains(t, countsOf(t, m), "baton_relay_fsync_duration_seconds")
+}
+
+// An alert on the first event of a kind needs its counter to be there before, at zero.
+func TestEveryKindOfEventIsCountedFromZero(t *testing.T) {
+	declared := regexp.MustCompile(`Kind += "([a-z-]+)"`)
+	source, err := os.ReadFile("../../../internal/history/event.go")
+	require.NoError(t, err)
+	want := map[string]bool{}
+	for _, match := range declared.FindAllStringSubmatch(string(source), -1) {
+		for _, level := range history.Levels() {
+			want[match[1]+" "+string(level)] = true
+		}
+	}
+	require.NotEmpty(t, want, "the pattern finds nothing any more")
+	r := prometheus.NewPedanticRegistry()
+	require.NoError(t, r.Register(NewMeasured("shop")))
+	gathered, err := r.Gather()
+	require.NoError(t, err)
+	got := map[string]bool{}
+	for _, f := range gathered {
+		if f.GetName() != "baton_events_total" {
+			continue
+		}
+		for _, metric := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range metric.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			got[labels["kind"]+" "+labels["level"]] = true
+			require.Zero(t, metric.GetCounter().GetValue())
+		}
+	}
+	require.Equal(t, want, got)
 }
 
 // countsOf are the observations of each histogram and the values of each counter.
