@@ -35,6 +35,8 @@ type Cluster struct {
 	Relay    *RelaySets // nil where the relay holds nothing yet, or is not known
 	BatonID  uint32     // the server_id under which baton reads the leader; 0 when unknown
 	SemiSync bool       // the durability of the config wants acknowledgements
+	// Endpoints tells whether clients reach the servers through baton, from its host.
+	Endpoints bool
 	// Batches is when followers are applied to in batches; empty for never, or where
 	// that is not judged.
 	Batches string

@@ -16,6 +16,9 @@ const (
 	// shortRetention is what a maintenance of this machine may take: a leader
 	// that forgets sooner cuts the stream.
 	shortRetention = 24 * time.Hour
+	// manyConnectErrors is more than a port scanner or a monitor makes between two
+	// logins that succeed.
+	manyConnectErrors = 1000000
 	// shownSet is how many bytes of a GTID set a message shows.
 	shownSet = 200
 )
@@ -63,6 +66,7 @@ func rules() []rule {
 		{SubjectAcknowledgers, judgeAcknowledgers},
 		{SubjectFunctions, judgeFunctions},
 		{SubjectPacket, judgePacket},
+		{SubjectHostBlocking, judgeHostBlocking},
 		{SubjectLetterCase, judgeLetterCase},
 		{SubjectClock, judgeClock},
 		{SubjectPrimaryKeys, judgePrimaryKeys},

@@ -32,7 +32,7 @@ func healthy(id uint32, uuid, executed string) *mysql.Facts {
 		GTIDMode: "ON", EnforceGTID: true, GTIDExecuted: gtid.MustParseSet(executed),
 		LogBin: true, LogReplicaUpdates: true, BinlogFormat: "ROW", BinlogRowImage: "FULL", BinlogChecksum: "CRC32",
 		BinlogRetention: 30 * 24 * time.Hour, PersistedLoad: true, SyncBinlog: 1, FlushLogAtCommit: 1,
-		MaxAllowedPacket: 64 << 20, TrustFunctionCreators: true, ReadOnly: true,
+		MaxAllowedPacket: 64 << 20, TrustFunctionCreators: true, ReadOnly: true, MaxConnectErrors: 100,
 		SemiSync: mysql.SemiSync{Source: true, SourceEnabled: id == 1}, BootsFenced: id == 2,
 	}
 	for _, p := range mysql.Privileges(f.Version) {
@@ -141,6 +141,12 @@ func cases() []spoiled {
 		{"settings that differ", func(_ *mysql.Cluster, _, f *mysql.Facts) {
 			f.MaxAllowedPacket, f.LowerCaseTableNames, f.PersistedLoad, f.TrustFunctionCreators = 1<<20, 1, false, false
 			f.SyncBinlog, f.FlushLogAtCommit, f.LogReplicaUpdates = 0, 2, false
+		}},
+		{"endpoints, whose clients can have their host blocked", func(c *mysql.Cluster, _, f *mysql.Facts) {
+			c.Endpoints, f.MaxConnectErrors = true, 1000000
+		}},
+		{"endpoints, and no host is ever blocked", func(c *mysql.Cluster, l, f *mysql.Facts) {
+			c.Endpoints, l.MaxConnectErrors, f.MaxConnectErrors = true, 0, 0
 		}},
 		{"no semi-sync", func(_ *mysql.Cluster, l, f *mysql.Facts) {
 			l.SemiSync.SourceEnabled = false

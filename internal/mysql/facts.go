@@ -55,6 +55,10 @@ type Facts struct {
 	MaxAllowedPacket    int64 // bytes
 	LowerCaseTableNames int
 
+	// MaxConnectErrors is after how many connections in a row that end before their
+	// login the server refuses a host; 0 if it refuses none (host_cache_size=0).
+	MaxConnectErrors int64
+
 	Clock    Clock
 	Channels []Channel // replication channels that are configured, running or not
 	// BinlogReaders are who reads the server's own binlog now, as user@host, but for
@@ -88,7 +92,7 @@ var variableNames = []string{
 	"binlog_expire_logs_seconds", "binlog_expire_logs_auto_purge", "expire_logs_days",
 	"read_only", "super_read_only", "persisted_globals_load",
 	"sync_binlog", "innodb_flush_log_at_trx_commit", "max_allowed_packet", "lower_case_table_names",
-	"log_bin_trust_function_creators",
+	"log_bin_trust_function_creators", "max_connect_errors", "host_cache_size",
 	"rpl_semi_sync_replica_enabled", "rpl_semi_sync_slave_enabled",
 }
 
@@ -121,6 +125,9 @@ func (f *Facts) setVariables(v values) {
 	f.FlushLogAtCommit = v.integer("innodb_flush_log_at_trx_commit")
 	f.MaxAllowedPacket = v.integer("max_allowed_packet")
 	f.LowerCaseTableNames = int(v.integer("lower_case_table_names"))
+	if v.integer("host_cache_size") > 0 {
+		f.MaxConnectErrors = v.integer("max_connect_errors")
+	}
 	trust, known := v["log_bin_trust_function_creators"]
 	f.TrustFunctionCreators = !known || isOn(trust)
 	f.SemiSync = semiSyncOf(v)

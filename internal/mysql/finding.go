@@ -38,6 +38,7 @@ const (
 	SubjectAcknowledgers = "acknowledgers"
 	SubjectFunctions     = "function-creators"
 	SubjectPacket        = "max-packet"
+	SubjectHostBlocking  = "host-blocking"
 	SubjectLetterCase    = "letter-case"
 	SubjectClock         = "clock"
 	SubjectPrimaryKeys   = "primary-keys"

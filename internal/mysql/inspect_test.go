@@ -68,6 +68,7 @@ func TestFactsOfARealServer(t *testing.T) {
 	require.Empty(t, f.Channels)
 	require.Empty(t, f.Unasked)
 	require.Positive(t, f.MaxAllowedPacket)
+	require.Equal(t, s.Value(t, "SELECT @@GLOBAL.max_connect_errors"), fmt.Sprint(f.MaxConnectErrors))
 	require.False(t, f.Clock.Beyond(0), "the server runs on this machine: offset %s ± %s", f.Clock.Offset, f.Clock.Error)
 	require.True(t, f.Grants.Has("REPLICATION_APPLIER"))
 	require.True(t, f.Grants.Has("GRANT OPTION"))

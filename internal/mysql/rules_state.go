@@ -96,6 +96,19 @@ func judgePacket(c *Cluster, m *Member) verdict {
 		mend: "raise it to the leader's", command: fmt.Sprintf("SET PERSIST max_allowed_packet = %d", leader.Facts.MaxAllowedPacket)}
 }
 
+// judgeHostBlocking looks at what clients of endpoints can do to baton: they come from its address.
+func judgeHostBlocking(c *Cluster, m *Member) verdict {
+	limit := m.Facts.MaxConnectErrors
+	switch {
+	case limit == 0:
+		return fine("no host is blocked")
+	case !c.Endpoints || limit >= manyConnectErrors:
+		return fine("max_connect_errors=%d", limit)
+	}
+	return verdict{level: Warn, message: fmt.Sprintf("max_connect_errors=%d: after so many connections through baton's endpoints in a row that end before their login, the server refuses this host, and with it baton", limit),
+		mend: "raise it", command: fmt.Sprintf("SET PERSIST max_connect_errors = %d", manyConnectErrors)}
+}
+
 func judgeLetterCase(c *Cluster, m *Member) verdict {
 	leader, f := c.leader(), m.Facts
 	if m.Leader || leader == nil || f.LowerCaseTableNames == leader.Facts.LowerCaseTableNames {

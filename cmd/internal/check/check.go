@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg config.Config) ([]mysql.Finding, error) {
 		members[leader] = inspect(ctx, cfg.Instances[leader])
 		members[leader].Leader = true
 	}
-	cluster := mysql.Cluster{Members: members, SemiSync: cfg.Durability.Mode != config.Async}
+	cluster := mysql.Cluster{Members: members, SemiSync: cfg.Durability.Mode != config.Async, Endpoints: len(cfg.Endpoints) > 0}
 	if mode := cfg.Apply.CatchUp.Mode; mode != config.CatchUpOff {
 		cluster.Batches = string(mode)
 	}

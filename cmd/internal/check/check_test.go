@@ -76,6 +76,12 @@ func TestCheck(t *testing.T) {
 		}
 		require.Contains(t, of(findings, "db2", mysql.OK), mysql.SubjectVersion)
 	})
+	t.Run("clients come from baton's host", func(t *testing.T) {
+		require.NotContains(t, of(run(t, cfg), "db1", mysql.Warn), mysql.SubjectHostBlocking)
+		led := cfg
+		led.Endpoints = []config.Endpoint{{Listen: "127.0.0.1:6446"}}
+		require.Contains(t, of(run(t, led), "db1", mysql.Warn), mysql.SubjectHostBlocking)
+	})
 	t.Run("a follower was written to", func(t *testing.T) {
 		follower.MustExec(t, "CREATE DATABASE errant")
 		require.NotEmpty(t, of(run(t, cfg), "db2", mysql.Error)[mysql.SubjectErrant].Mend)
