@@ -34,7 +34,11 @@ func (a *action) step(name, detail string) {
 	if detail != "" {
 		message += ": " + detail
 	}
-	a.record(history.Info, history.HandOverStep, a.handOver.To, fmt.Sprintf("%s, %.3fs: %s", a.handOver.Kind, r.Elapsed, message), "")
+	a.deps.Recorder.Record(history.Event{
+		Level: history.Info, Kind: history.HandOverStep, Instance: a.handOver.To,
+		Message: fmt.Sprintf("%s, %.3fs: %s", a.handOver.Kind, r.Elapsed, message),
+		Step:    &history.Step{HandOver: string(a.handOver.Kind), Elapsed: r.Elapsed, Name: name, Detail: detail},
+	})
 	if a.say != nil {
 		a.say(r)
 	}

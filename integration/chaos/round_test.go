@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/batondb/baton/failover"
 	"github.com/batondb/baton/integration/mysqltest"
-	"github.com/batondb/baton/internal/history"
 )
 
 // round is one round of TestChaos: the clients write, something happens, everything is mended, and what the clients
@@ -223,7 +221,7 @@ func (x *round) moved() {
 	})
 	var writable time.Duration
 	for _, e := range x.daemon.events(x.struck) {
-		if e.Kind == history.HandOverStep && strings.Contains(e.Message, "writable") {
+		if e.Step != nil && e.Step.Name == "writable" {
 			writable = e.Time.Sub(x.struck)
 			break
 		}

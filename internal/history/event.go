@@ -81,6 +81,15 @@ type Event struct {
 	GTID     string    `json:"gtid,omitempty"`     // the transaction, or GTID set, that it is about
 	Message  string    `json:"message"`            // what happened, in one line
 	Mend     string    `json:"mend,omitempty"`     // what to do about it
+	Step     *Step     `json:"step,omitempty"`     // what Message says, of a HandOverStep
+}
+
+// A Step is one of a hand-over, for programs. It is not changed once recorded.
+type Step struct {
+	HandOver string  `json:"hand_over"`       // "switchover" or "failover"
+	Elapsed  float64 `json:"elapsed_seconds"` // since the hand-over began
+	Name     string  `json:"name"`            // what was begun or done, a word or two
+	Detail   string  `json:"detail,omitempty"`
 }
 
 // A Recorder takes events. Record doesn't fail and doesn't wait for the disk.

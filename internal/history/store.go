@@ -186,6 +186,11 @@ func complete(e Event) Event {
 		e.Level = Info
 	}
 	e.Message, e.Mend, e.GTID = cut(e.Message), cut(e.Mend), cut(e.GTID)
+	if e.Step != nil {
+		step := *e.Step
+		step.Detail = cut(step.Detail)
+		e.Step = &step
+	}
 	return e
 }
 

@@ -232,6 +232,10 @@ func TestLongTextsAreCut(t *testing.T) {
 	text := s.Recent(1)[0].Message
 	require.LessOrEqual(t, len(text), maxText+len("…"))
 	require.True(t, strings.HasSuffix(text, "ä…"))
+	long := Step{HandOver: "failover", Name: "cut", Detail: strings.Repeat("ä", maxText)}
+	s.Record(Event{Kind: HandOverStep, Step: &long})
+	require.Equal(t, text, s.Recent(1)[0].Step.Detail)
+	require.Len(t, long.Detail, 2*maxText, "the recorder's own is left as it is")
 }
 
 func TestOpenWithoutTheDirectoryFails(t *testing.T) {

@@ -46,8 +46,12 @@ func troubled(t *testing.T) Status {
 
 // handOverEvents are what a failover leaves in the history.
 func handOverEvents(store *history.Store) {
-	for _, step := range []string{"0.012s: cut: " + hostile, "0.020s: fence: db1", "0.100s: drain: db2", "0.900s: promote: db2 leads", "1.200s: writable"} {
-		store.Record(history.Event{Kind: history.HandOverStep, Instance: "db2", Message: "failover, " + step})
+	for _, step := range []history.Step{
+		{Elapsed: 0.012, Name: "cut", Detail: hostile}, {Elapsed: 0.020, Name: "fence", Detail: "db1"}, {Elapsed: 0.1, Name: "drain", Detail: "db2"},
+		{Elapsed: 0.9, Name: "promote: db2", Detail: "db2 leads"}, {Elapsed: 1.2, Name: "writable"},
+	} {
+		step.HandOver = "failover"
+		store.Record(history.Event{Kind: history.HandOverStep, Instance: "db2", Message: "in words that no program reads", Step: &step})
 	}
 	store.Record(history.Event{Kind: history.LossReceipt, Instance: "db1", Message: "kept: " + hostile})
 	store.Record(history.Event{Kind: history.HandOverDone, Instance: "db2", Message: "db2 leads since epoch 3"})
@@ -118,7 +122,7 @@ func TestThePageCanBeReadByEverybody(t *testing.T) {
 			view.change(&view.View)
 			p := look(t, b, s, view.View)
 			shows(t, p, "#link", "live")
-			shows(t, p, "#hand-overs", "cut", "writable")
+			shows(t, p, "#hand-overs", "cut", "promote: db2", "writable")
 			shows(t, p, "#lag-span", "over the last 5 minutes")
 			var poor []string
 			require.NoError(t, p.Ask(contrasts, &poor))

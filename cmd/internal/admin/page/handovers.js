@@ -3,15 +3,13 @@ import { moment, precisely } from "./words.js";
 
 const shown = 5;
 
-// handOversOf finds the hand-overs in the history, the newest first. Each step is an event "failover, 0.012s: cut: why".
+// handOversOf finds the hand-overs in the history, the newest first. Each step is an event.
 export const handOversOf = (events) => {
   const found = [];
   let open = null;
   for (const e of events) {
-    const step = e.kind === "hand-over-step" && /^(\w+), ([\d.]+)s: ([^:]+)(?:: (.*))?$/s.exec(e.message);
-    if (step) {
-      const [, kind, elapsed, name, detail] = step;
-      const at = Number(elapsed);
+    if (e.step) {
+      const { hand_over: kind, elapsed_seconds: at, name, detail } = e.step;
       if (!open || open.kind !== kind || at < open.steps.at(-1).at) found.push((open = { kind, time: e.time, steps: [], outcome: "", tone: "" }));
       open.steps.push({ at, name, detail: detail ?? "" });
     } else if (open && ["hand-over-done", "hand-over-undone", "hand-over-failed"].includes(e.kind)) {
