@@ -120,7 +120,7 @@ func interrupted(ctx context.Context, err error) error {
 func (e *Errant) dump(conn *client.Conn) error {
 	uuid := gtid.UUID{'b', 'a', 't', 'o', 'n', '<', 0x80, 0, 0x80}
 	binary.BigEndian.PutUint32(uuid[12:], e.deps.ServerID)
-	_, err := conn.Execute(fmt.Sprintf("SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', "+
+	_, err := mysql.Execute(conn, fmt.Sprintf("SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', "+
 		"@replica_uuid = '%[1]s', @slave_uuid = '%[1]s'", uuid))
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (r *receiver) run(conn *client.Conn) error {
 			}
 			return nil
 		case packet[0] == protocol.ERR_HEADER:
-			return fmt.Errorf("read the binlog: %w", mysql.Classify(conn.HandleErrorPacket(packet)))
+			return fmt.Errorf("read the binlog: %w", mysql.Classify(mysql.ErrorPacket(conn, packet)))
 		case packet[0] != protocol.OK_HEADER:
 			return fmt.Errorf("%w: a packet that begins with %02x", binlog.ErrMalformed, packet[0])
 		}

@@ -49,7 +49,7 @@ func openSession(ctx context.Context, target instance.Target) (*session, error) 
 		s.close()
 		return nil, interrupted(ctx, fmt.Errorf("prepare the session: %w", err))
 	}
-	r, err := conn.Execute("SELECT @@GLOBAL.max_allowed_packet")
+	r, err := instance.Execute(conn, "SELECT @@GLOBAL.max_allowed_packet")
 	if err == nil {
 		var n int64
 		n, err = r.GetInt(0, 0)
@@ -70,7 +70,7 @@ func (s *session) close() {
 
 // execute runs one statement whose result is of no interest.
 func (s *session) execute(statement string) error {
-	if _, err := s.conn.Execute(statement); err != nil {
+	if _, err := instance.Execute(s.conn, statement); err != nil {
 		return instance.Classify(err)
 	}
 	return nil
@@ -78,7 +78,7 @@ func (s *session) execute(statement string) error {
 
 // count runs a query whose result is one number.
 func (s *session) count(query string) (int64, error) {
-	r, err := s.conn.Execute(query)
+	r, err := instance.Execute(s.conn, query)
 	if err != nil {
 		return 0, instance.Classify(err)
 	}
@@ -172,7 +172,7 @@ func (s *session) check(f binlog.Format, m *rowimage.Table, t *table, r *rowsEve
 
 // dropLeftovers drops what a rewind that was cut short has left.
 func (s *session) dropLeftovers() error {
-	r, err := s.conn.Execute(leftoversQuery)
+	r, err := instance.Execute(s.conn, leftoversQuery)
 	if err != nil {
 		return instance.Classify(err)
 	}

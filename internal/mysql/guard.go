@@ -39,6 +39,12 @@ func guardedDial(dial func(ctx context.Context, network, address string) (net.Co
 
 func (g guarded) Connect(ctx context.Context) (c driver.Conn, err error) {
 	var dialed net.Conn
+	defer func() {
+		// The driver closes what it dialed where it returns, not where it panics.
+		if errors.Is(err, errGarbled) && dialed != nil {
+			_ = dialed.Close()
+		}
+	}()
 	defer recovered(&err, nil)
 	conn, err := g.Connector.Connect(context.WithValue(ctx, dialedKey{}, &dialed))
 	if err != nil {
