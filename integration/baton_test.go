@@ -331,6 +331,12 @@ func (b *baton) must(verb ...string) string {
 // wait polls until done; what done says beside is shown when it never is. A daemon that ended by itself fails the test.
 func (b *baton) wait(what string, done func() (bool, string)) {
 	b.t.Helper()
+	b.waitFor(what, patience, done)
+}
+
+// waitFor is wait with a patience of its own.
+func (b *baton) waitFor(what string, patience time.Duration, done func() (bool, string)) {
+	b.t.Helper()
 	var said string
 	for deadline := time.Now().Add(patience); ; {
 		ok, now := done()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,7 +35,8 @@ func TestTransactionLargerThanMemory(t *testing.T) {
 		statements = append(statements, fmt.Sprintf("INSERT INTO l.t (b) SELECT REPEAT(CHAR(a), %d) FROM l.n", row))
 	}
 	runOn(t, c.Leader, append(statements, "UPDATE l.t SET b = CONCAT(b, '.')", "COMMIT")...)
-	b.wait("the follower has it", func() (bool, string) {
+	within := patience + time.Duration(*largeTransaction>>20)*time.Second/2 // a slow disk takes 2 MiB a second
+	b.waitFor("the follower has it", within, func() (bool, string) {
 		s := b.waitStatus("anything", func(state) bool { return true })
 		return s.instance("db2").Executed == c.Leader.GTIDExecuted(t), s.instance("db2").Error
 	})
