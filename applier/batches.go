@@ -1,6 +1,7 @@
 package applier
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -16,9 +17,10 @@ const (
 	// is applied by itself. It bounds what is held in memory on both sides, and how
 	// long locks are held on the follower.
 	batchBytes = 2 << 20
-	// lanes is how many batches are under way: while one is committed, the next is
-	// put together.
-	lanes = 2
+	// lanes is how many batches are under way at most: one is to be committed next,
+	// one is put together meanwhile, and what doesn't depend on those before it is
+	// executed.
+	lanes = 4
 	// settleEvery is how often batches are added to gtid_executed while one follows
 	// the other (the server notes it in its error log each time), and settleIdle how
 	// soon where nothing follows.
@@ -35,13 +37,14 @@ const (
 type batches struct {
 	on        bool           // transactions are applied in batches
 	width     schedule.Width // how many go into one
-	flights   []*flight      // under way, in the leader's order
-	prepared  bool           // baton.progress is there
-	written   bool           // it may have a row of this round
-	executed  gtid.Set       // the follower's gtid_executed
-	unsettled gtid.Set       // what was committed and isn't in there yet
-	settled   time.Time      // when it last was
-	looked    time.Time      // when it was last looked who reads the binlog
+	overlap   schedule.Overlap
+	flights   []*flight // under way, in the leader's order
+	prepared  bool      // baton.progress is there
+	written   bool      // it may have a row of this round
+	executed  gtid.Set  // the follower's gtid_executed
+	unsettled gtid.Set  // what was committed and isn't in there yet
+	settled   time.Time // when it last was
+	looked    time.Time // when it was last looked who reads the binlog
 	next      nextBatch
 }
 
@@ -137,7 +140,7 @@ func (r *round) startBatches() {
 	b := &r.batches
 	for len(b.flights) < min(lanes, r.cfg.Sessions) && r.available() {
 		others := len(b.flights)
-		if others > 0 && (b.width.Narrowed() || b.flights[others-1].alone) {
+		if others > 0 && (b.width.Narrowed() || b.flights[others-1].alone) || others > 1 && !r.startsEarly() {
 			return
 		}
 		next := r.nextBatch()
@@ -155,6 +158,48 @@ func (r *round) startBatches() {
 			r.startBatch(n)
 		}
 	}
+}
+
+// startsEarly tells whether the next transaction may be executed although nothing
+// that is under way is committed, or not all of it.
+func (r *round) startsEarly() bool {
+	if !r.batches.overlap.Allowed() {
+		return false
+	}
+	under, _ := r.underWay()
+	for ticket := range r.schedule.Waiting() {
+		return len(r.schedule.Stages(under, []schedule.Ticket{ticket})) > 0
+	}
+	return false
+}
+
+// underWay are the flights that have transactions, and the first of each.
+func (r *round) underWay() (first []schedule.Ticket, flights []*flight) {
+	for _, f := range r.batches.flights {
+		if len(f.tickets) > 0 {
+			first, flights = append(first, f.tickets[0]), append(flights, f)
+		}
+	}
+	return first, flights
+}
+
+// early is what of a flight's batch may be executed before its turn.
+func (r *round) early(f *flight) (early []session.Early) {
+	o := &r.batches.overlap
+	o.Began()
+	if !o.Allowed() {
+		return nil
+	}
+	first, flights := r.underWay()
+	for _, stage := range r.schedule.Stages(first, f.tickets) {
+		e := session.Early{Until: stage.Until}
+		if stage.Needs > 0 {
+			after := flights[stage.Needs-1]
+			e.Wait = func(ctx context.Context) error { return f.await(ctx, after.committed) }
+		}
+		early = append(early, e)
+	}
+	return early
 }
 
 // candidate is what decides whether a transaction goes into a batch.

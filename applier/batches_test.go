@@ -56,14 +56,15 @@ func TestKillsInBatchesNeitherSkipNorRepeat(t *testing.T) {
 	leader, follower := pair(t)
 	relay := newRelay()
 	relay.follow(t, leader)
-	cfg := inBatches(follower, 2)
+	cfg := inBatches(follower, 4)
 	cfg.BatchSize = 20
 	s := start(t, cfg, follower, relay)
 	for round := range *rounds {
 		load(t, leader, 6, 30)
+		independentLoad(t, leader, 6, 60)
 		before := s.Status().Applied
 		relay.follow(t, leader)
-		target := before + int64(rand.IntN(150))
+		target := before + int64(rand.IntN(800))
 		s.waitFor("some applied", func(st applier.Status) bool { return st.Applied >= target })
 		switch round % 3 {
 		case 0:
@@ -106,6 +107,7 @@ func TestBatchesAreVisibleInTheLeadersOrder(t *testing.T) {
 		seen = row[0]
 	}
 	s.waitHead()
+	require.Positive(t, s.Status().Batches.Early, "some were executed before their turn")
 }
 
 // One transaction that the follower refuses stands alone in the end, and is

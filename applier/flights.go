@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/batondb/baton/applier/schedule"
@@ -16,13 +17,20 @@ import (
 // A flight is something under way in batch mode: a batch, a transaction that is
 // applied by itself, or what has to be done for them.
 type flight struct {
-	tickets []schedule.Ticket
-	gtids   gtid.Set
-	alone   bool          // it is a transaction of its own, with its GTID
-	settles bool          // everything unsettled is in gtid_executed afterwards
-	turn    chan struct{} // closed when all before it is done
-	off     chan struct{} // closed when it is not to be done
-	landed  *result
+	tickets   []schedule.Ticket
+	gtids     gtid.Set
+	alone     bool            // it is a transaction of its own, with its GTID
+	settles   bool            // everything unsettled is in gtid_executed afterwards
+	early     int             // how many of its transactions were to be executed before its turn
+	gaveWay   atomic.Bool     // they were undone
+	before    <-chan struct{} // closed when all before it is done; nil when it begins with that
+	committed chan struct{}   // closed when it is done, and all before it
+	off       chan struct{}   // closed when it is not to be done
+	landed    *result
+}
+
+func newFlight() *flight {
+	return &flight{committed: make(chan struct{}), off: make(chan struct{})}
 }
 
 // errAbandoned says that a batch wasn't sent, since one before it failed.
@@ -35,10 +43,18 @@ func (e *readError) Error() string {
 	return "its binlog is read by " + strings.Join(e.readers, ", ")
 }
 
-// wait is the Turn of a batch.
-func (f *flight) wait(ctx context.Context) error {
+// turn is the Turn of a batch.
+func (f *flight) turn(ctx context.Context) error {
+	if f.before == nil {
+		return nil
+	}
+	return f.await(ctx, f.before)
+}
+
+// await waits for something, unless the flight is called off.
+func (f *flight) await(ctx context.Context, done <-chan struct{}) error {
 	select {
-	case <-f.turn:
+	case <-done:
 		return nil
 	case <-f.off:
 		return errAbandoned
@@ -50,7 +66,7 @@ func (f *flight) wait(ctx context.Context) error {
 // take takes the next n transactions for a flight.
 func (r *round) take(n int) (f *flight, txs []*binlog.Transaction) {
 	r.batches.next = nextBatch{}
-	f = &flight{turn: make(chan struct{}), off: make(chan struct{})}
+	f = newFlight()
 	for ticket := range r.schedule.Waiting() {
 		if n == 0 {
 			break
@@ -88,7 +104,11 @@ func (r *round) startBatch(n int) {
 	if f.settles {
 		b.settled = time.Now()
 	}
-	batch := session.Batch{Transactions: txs, GTIDs: all, Before: before, Settle: f.settles, Turn: f.wait}
+	batch := session.Batch{Transactions: txs, GTIDs: all, Before: before, Settle: f.settles, Turn: f.turn,
+		Early: r.early(f), GaveWay: func() { f.gaveWay.Store(true) }}
+	if n := len(batch.Early); n > 0 {
+		f.early = batch.Early[n-1].Until
+	}
 	first, look := !b.prepared, time.Since(b.looked) >= lookEvery
 	if look {
 		b.looked = time.Now()
@@ -115,7 +135,8 @@ func (r *round) settle() {
 	if len(b.flights) > 0 || !r.available() {
 		return
 	}
-	f := &flight{settles: true, turn: make(chan struct{}), off: make(chan struct{})}
+	f := newFlight()
+	f.settles = true
 	all := b.unsettled
 	b.settled = time.Now()
 	r.launch(f, func(s *session.Session) error { return s.AddExecuted(r.ctx, all) })
@@ -124,8 +145,8 @@ func (r *round) settle() {
 // launch gives a flight to a worker.
 func (r *round) launch(f *flight, do func(*session.Session) error) {
 	b := &r.batches
-	if len(b.flights) == 0 {
-		close(f.turn)
+	if n := len(b.flights); n > 0 {
+		f.before = b.flights[n-1].committed
 	}
 	b.flights = append(b.flights, f)
 	r.inFlight += len(f.tickets)
@@ -144,9 +165,7 @@ func (r *round) landed(res result) {
 			r.crashed(f, err)
 		} else {
 			r.arrivedAt(f)
-		}
-		if len(b.flights) > 0 {
-			close(b.flights[0].turn)
+			close(f.committed)
 		}
 	}
 }
@@ -169,7 +188,7 @@ func (r *round) arrivedAt(f *flight) {
 	}
 	r.inFlight -= len(f.tickets)
 	if !f.alone {
-		r.countBatch(len(f.tickets), f.landed.took)
+		r.countBatch(f)
 	}
 	b.width.Done(len(f.tickets))
 	for _, ticket := range f.tickets {
@@ -186,13 +205,24 @@ func (r *round) giveBack(f *flight) {
 }
 
 // countBatch notes a batch.
-func (r *round) countBatch(transactions int, took time.Duration) {
+func (r *round) countBatch(f *flight) {
+	if f.early > 0 && !f.gaveWay.Load() {
+		r.batches.overlap.Kept()
+	} else if f.early > 0 {
+		r.batches.overlap.GaveWay()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := &r.progress.batches
 	c.Commits++
-	c.Transactions += int64(transactions)
-	c.Took += took
+	c.Transactions += int64(len(f.tickets))
+	c.Took += f.landed.took
+	switch {
+	case f.gaveWay.Load():
+		c.GaveWay++
+	case f.early > 0:
+		c.Early += int64(f.early)
+	}
 }
 
 // crashed has the transactions of a flight, none of which is committed, tried

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds waits for what must happen.
 const patience = 90 * time.Second
 
+// poll is how often it is looked.
+const poll = 5 * time.Millisecond
+
 // memoryRelay gives real transactions to any number of readers, which wait at
 // the head.
 type memoryRelay struct {
@@ -39,6 +42,7 @@ type memoryRelay struct {
 	durable gtid.Set
 	grew    chan struct{}
 	err     error // what Next returns, if set
+	taken   int   // how many the reader that is furthest has taken
 }
 
 func newRelay(txs ...*binlog.Transaction) *memoryRelay {
@@ -107,6 +111,7 @@ func (rd *memoryReader) Next(ctx context.Context) (*binlog.Transaction, error) {
 		if rd.at < len(rd.relay.txs) {
 			tx = rd.relay.txs[rd.at]
 			rd.at++
+			rd.relay.taken = max(rd.relay.taken, rd.at)
 		}
 		rd.relay.mu.Unlock()
 		switch {

@@ -67,6 +67,8 @@ type Status struct {
 type Batches struct {
 	Commits      int64         // batches that were committed
 	Transactions int64         // of the leader, in them
+	Early        int64         // those of them that were executed before their batch's turn
+	GaveWay      int64         // batches of which some were, and had to be executed again in their turn
 	Took         time.Duration // from the moment that a batch was complete to its commit, the wait for its turn included
 }
 

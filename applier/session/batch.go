@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/batondb/baton/binlog"
 	"github.com/batondb/baton/binlog/gtid"
@@ -25,8 +26,13 @@ type Batch struct {
 	// Slot is the row of baton.progress that the batch writes.
 	Slot int
 	// Turn returns when all that has to be committed before is, so that what was
-	// put together meanwhile may be sent. An error has nothing sent.
+	// put together meanwhile may be sent. An error has nothing committed.
 	Turn func(context.Context) error
+	// Early says which transactions may be executed before, from the first on.
+	Early []Early
+	// GaveWay, if not nil, is told when these had to be undone, to be executed in
+	// their turn.
+	GaveWay func()
 }
 
 // ErrNotForBatches is wrapped by the error of ApplyBatch for a transaction that
@@ -37,21 +43,45 @@ var ErrNotForBatches = errors.New("the transaction can't be part of a batch")
 // nothing is committed unless the Kind is Disconnected: whether it is then is
 // what [Session.Settle] of another session finds out. The error's GTID is the
 // first of the batch, whichever transaction is the cause.
+//
+// What goes wrong before the batch's turn, but for the connection, is no error: it
+// is undone, and all is executed in its turn.
 func (s *Session) ApplyBatch(ctx context.Context, b Batch) error {
 	defer s.interruptible(ctx)()
+	err := s.applyBatch(ctx, b)
+	if !errors.Is(err, errTooEarly) {
+		return err
+	}
+	if b.GaveWay != nil {
+		b.GaveWay()
+	}
+	b.Early = nil
+	return s.applyBatch(ctx, b)
+}
+
+func (s *Session) applyBatch(ctx context.Context, b Batch) error {
 	s.packet.reset(s.attributes)
-	w := &batchWriter{Session: s, batch: b, known: map[uint64]span{}, ids: map[tableNamed]uint64{}}
+	w := &batchWriter{Session: s, batch: b, early: b.Early, known: map[uint64]span{}, ids: map[tableNamed]uint64{}}
 	err := w.apply(ctx)
 	s.trim()
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if !w.sent {
+	case !w.sent:
 		// The server knows nothing of it.
 		s.forget()
 		if errors.Is(err, ErrNotForBatches) || !errors.As(err, new(*Error)) {
 			return err
 		}
+	case w.calledOff, errors.Is(err, ErrNotForBatches):
+		s.undo()
+		return err
+	case !w.ownTurn && w.mayComeRight(ctx, err):
+		s.undo()
+		if s.lost {
+			return &Error{Kind: Disconnected, GTID: b.Transactions[0].GTID, Step: "undo what was executed before its turn", Cause: err}
+		}
+		return fmt.Errorf("%w: %w", errTooEarly, err)
 	}
 	e := s.failed(ctx, b.Transactions[0], err)
 	if e.Step == stepSettle && e.Kind != Disconnected {
@@ -73,10 +103,14 @@ const stepSettle = "add the batch to gtid_executed"
 // several tables.
 type batchWriter struct {
 	*Session
-	batch  Batch
-	format binlog.Format // of the event at hand
-	turned bool          // it is the batch's turn
-	sent   bool          // something was sent
+	batch     Batch
+	early     []Early       // what of Batch.Early isn't executed yet
+	format    binlog.Format // of the event at hand
+	turned    bool          // what is at hand may be executed
+	sent      bool          // something was sent
+	ownTurn   bool          // all before the batch is committed
+	calledOff bool          // the batch is not to be applied
+	executing time.Duration // how long what was sent took the follower
 
 	// Of the BINLOG statement at hand; its bytes are Session.tables and Session.rows.
 	known   map[uint64]span       // the Table_map events in it, by their table's id
@@ -97,7 +131,12 @@ type span struct {
 func (w *batchWriter) apply(ctx context.Context) error {
 	w.tables, w.rows = w.tables[:0], w.rows[:0]
 	w.open()
-	for _, tx := range w.batch.Transactions {
+	for i, tx := range w.batch.Transactions {
+		if len(w.early) > 0 && i == w.early[0].Until {
+			if err := w.endStage(ctx); err != nil {
+				return err
+			}
+		}
 		w.format = tx.Format
 		for e, err := range tx.Body {
 			if err != nil {
@@ -109,6 +148,11 @@ func (w *batchWriter) apply(ctx context.Context) error {
 		}
 		if w.block || len(w.leaders) > 0 {
 			return fmt.Errorf("%w: %s has no end", ErrNotForBatches, tx.GTID)
+		}
+	}
+	for len(w.early) > 0 {
+		if err := w.endStage(ctx); err != nil {
+			return err
 		}
 	}
 	if err := w.closeStatement(ctx); err != nil {
@@ -137,15 +181,18 @@ func (w *batchWriter) end() {
 	}
 }
 
-// send sends what is in the packet, when it is the batch's turn.
+// send sends what is in the packet, when it is time for it.
 func (w *batchWriter) send(ctx context.Context) error {
-	if !w.turned && w.batch.Turn != nil {
-		if err := w.batch.Turn(ctx); err != nil {
+	if !w.turned {
+		if err := w.wait(ctx); err != nil {
 			return err
 		}
 	}
 	w.turned, w.sent = true, true
-	return w.flush()
+	began := time.Now()
+	err := w.flush()
+	w.executing += time.Since(began)
+	return err
 }
 
 func (w *batchWriter) event(ctx context.Context, e binlog.Event) error {

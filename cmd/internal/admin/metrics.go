@@ -149,6 +149,10 @@ func (c *collector) addInstances() {
 		func(i Instance, v func(float64, ...string)) { v(float64(i.Batches.Commits)) })
 	c.addFollower("baton_follower_batch_transactions_total", "Transactions of the leader in these batches.", counter,
 		func(i Instance, v func(float64, ...string)) { v(float64(i.Batches.Transactions)) })
+	c.addFollower("baton_follower_batch_early_transactions_total", "Transactions that were executed before their batch's turn, beside the batches before it.", counter,
+		func(i Instance, v func(float64, ...string)) { v(float64(i.Batches.Early)) })
+	c.addFollower("baton_follower_batch_gave_way_total", "Batches that were begun before their turn and had to be executed again in it.", counter,
+		func(i Instance, v func(float64, ...string)) { v(float64(i.Batches.GaveWay)) })
 	c.addFollower("baton_follower_batch_seconds_total", "Time that these batches took, each from being complete to its commit.", counter,
 		func(i Instance, v func(float64, ...string)) { v(i.Batches.Seconds) })
 	c.addFollower("baton_follower_transactions_total", "Transactions applied to the follower.", counter,

@@ -218,6 +218,8 @@ type Instance struct {
 type Batches struct {
 	Commits      int64   `json:"commits"`
 	Transactions int64   `json:"transactions"` // of the leader, in them
+	Early        int64   `json:"early"`        // those of them that were executed before their batch's turn
+	GaveWay      int64   `json:"gave_way"`     // batches of which some were, and had to be executed again in their turn
 	Seconds      float64 `json:"seconds"`      // from being complete to the commit, summed up
 }
 

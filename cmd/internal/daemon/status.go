@@ -189,7 +189,8 @@ func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.In
 	}
 	i.State, i.Since, i.Mode = states[st.State], moment(st.Since), admin.Text(st.Mode)
 	i.BinlogReaders = st.Readers
-	i.Batches = admin.Batches{Commits: st.Batches.Commits, Transactions: st.Batches.Transactions, Seconds: st.Batches.Took.Seconds()}
+	i.Batches = admin.Batches{Commits: st.Batches.Commits, Transactions: st.Batches.Transactions,
+		Early: st.Batches.Early, GaveWay: st.Batches.GaveWay, Seconds: st.Batches.Took.Seconds()}
 	i.Applied, i.AppliedBytes, i.Retried = st.Applied, st.Bytes, st.Retries
 	if st.Lag >= 0 {
 		lag := st.Lag.Seconds()
