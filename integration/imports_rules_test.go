@@ -34,6 +34,7 @@ func TestEachBrokenImportRuleIsFound(t *testing.T) {
 		{lib("config/schema", "internal/mysql"), ""},
 		{lib("applier/schedule", "binlog"), ""},
 		{lib("applier/schedule", "applier/session"), pure},
+		{lib("applier/writeset", "binlog/rowimage"), pure},
 		{lib("failover/plan", "binlog/gtid"), ""},
 		{lib("failover/plan", "config"), pure},
 		{test("failover/plan", "config", "integration/mysqltest"), ""},

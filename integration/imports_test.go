@@ -36,7 +36,7 @@ var rules = []struct {
 	why   string
 }{
 	{
-		of:   []string{"config", "binlog", "binlog/gtid", "applier/schedule", "failover/plan"},
+		of:   []string{"config", "binlog", "binlog/gtid", "applier/schedule", "applier/writeset", "failover/plan"},
 		only: []string{"binlog", "binlog/gtid"},
 		why:  "the words and the decisions stand on nothing",
 	},
