@@ -15,6 +15,14 @@ func (s *Schedule) Waiting() iter.Seq[Ticket] {
 	}
 }
 
+// AnyWaiting tells whether there is one that isn't started.
+func (s *Schedule) AnyWaiting() bool {
+	for range s.Waiting() {
+		return true
+	}
+	return false
+}
+
 // StartNext marks the first that Waiting yields as started.
 func (s *Schedule) StartNext() {
 	for s.next < len(s.entries) && s.entries[s.next].started {
@@ -29,6 +37,13 @@ func (s *Schedule) StartNext() {
 func (s *Schedule) Return(t Ticket) {
 	s.entries[t-s.first].started = false
 	s.next = min(s.next, int(t-s.first))
+}
+
+// Alone undoes the start of a transaction that isn't done, and has it start again
+// when all before it are done, before any after it.
+func (s *Schedule) Alone(t Ticket) {
+	s.Return(t)
+	s.entries[t-s.first].Barrier = true
 }
 
 // A Candidate is what decides whether a transaction goes into a batch.

@@ -15,6 +15,7 @@ import (
 //	push            one transaction a line: NAME LAST_COMMITTED SEQUENCE_NUMBER [barrier]
 //	start           starts all that may start, prints them in order
 //	done            one name a line
+//	alone           one name a line
 //	reset           a new schedule
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/clocks", func(t *testing.T, path string) {
@@ -30,6 +31,11 @@ func TestScripts(t *testing.T) {
 				return p.start()
 			case "done":
 				return p.done(t, d.Input)
+			case "alone":
+				for _, name := range strings.Fields(d.Input) {
+					p.schedule.Alone(p.tickets[name])
+				}
+				return p.length()
 			}
 			t.Fatalf("unknown command %q", d.Cmd)
 			return ""
