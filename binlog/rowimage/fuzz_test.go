@@ -37,6 +37,20 @@ func read(t testing.TB, format binlog.Format, table, rows binlog.Event) (n int, 
 			}
 		}
 	}
+	raw := 0
+	for row, err := range s.RawRows(rows) {
+		if err != nil {
+			require.ErrorIs(t, err, binlog.ErrMalformed)
+			break
+		}
+		raw++
+		requireRaw(t, m, r, row)
+	}
+	defer func() {
+		if err == nil && rows.Type() != replication.PARTIAL_UPDATE_ROWS_EVENT {
+			require.Equal(t, n, raw, "every row is read, decoded or not")
+		}
+	}()
 	for c, err := range s.Changes(rows) {
 		if err != nil {
 			require.ErrorIs(t, err, binlog.ErrMalformed)
@@ -49,6 +63,20 @@ func read(t testing.TB, format binlog.Format, table, rows binlog.Event) (n int, 
 		}
 	}
 	return n, nil
+}
+
+// requireRaw makes sure that a raw row has the values of the images.
+func requireRaw(t testing.TB, m *rowimage.Table, r rowimage.Event, row rowimage.RawRow) {
+	if !r.Full {
+		return
+	}
+	for _, image := range [][]rowimage.RawValue{row.Before, row.After} {
+		for i, v := range image {
+			require.True(t, v.Present, "column %d of %s", i, m.Name)
+		}
+	}
+	require.Equal(t, r.Kind != rowimage.Inserted, row.Before != nil)
+	require.Equal(t, r.Kind != rowimage.Deleted, row.After != nil)
 }
 
 // recordedRows are pairs of a Table_map and a Rows event, without their headers.
