@@ -107,6 +107,7 @@ type Applier struct {
 
 	// The round's own, from one to the next:
 	mode        schedule.Mode
+	tracking    schedule.Tracking
 	saidBatches bool // the history knows the follower as applied to in batches
 
 	mu       sync.Mutex

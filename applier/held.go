@@ -11,6 +11,7 @@ import (
 type held struct {
 	tx     *binlog.Transaction
 	format int
+	ahead  bool // it may start before the leader's clock lets it
 }
 
 // formats numbers event formats, as they come.

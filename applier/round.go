@@ -33,6 +33,7 @@ type round struct {
 	ctx      context.Context // of the sessions: ends when what is under way is to be cut off
 	schedule schedule.Schedule
 	clock    clock
+	tracker  tracker
 	held     map[schedule.Ticket]held
 	again    []schedule.Ticket // started, but there was no session for them
 	given    gtid.Set          // what the follower has or was given
@@ -141,6 +142,7 @@ func (r *round) stream(reader Reader) error {
 		goesOn := r.failed == nil && gentle.Err() == nil
 		if oldest, lacking := r.oldest(); goesOn && r.turnMode(oldest, lacking) {
 			r.start()
+			r.lookUp()
 		}
 		r.report()
 		if r.running == 0 && (r.failed != nil || gentle.Err() != nil) {
@@ -208,9 +210,8 @@ func (r *round) arrived(got arrival) {
 		return
 	}
 	tx := got.tx
-	barrier := r.cfg.LeaderOrder || r.clock.changed(tx) || runsAlone(tx)
-	ticket := r.schedule.Push(schedule.Transaction{LastCommitted: tx.LastCommitted, SequenceNumber: tx.SequenceNumber, Barrier: barrier})
-	r.held[ticket] = held{tx, r.formats.of(tx)}
+	ticket, ahead := r.push(tx)
+	r.held[ticket] = held{tx: tx, format: r.formats.of(tx), ahead: ahead}
 	r.bytes += tx.Size
 	r.given.Add(tx.GTID)
 	if r.batches.on {
@@ -267,15 +268,19 @@ func (r *round) finished(res result) {
 	} else {
 		r.idle = append(r.idle, res.worker)
 	}
-	if res.flight != nil {
+	switch {
+	case res.flight != nil:
 		r.landed(res)
+		return
+	case res.lookup != nil:
+		r.lookedUp(res)
 		return
 	}
 	r.inFlight--
 	switch {
 	case errors.Is(res.err, errAgain):
 		r.again = append(r.again, res.ticket)
-	case errors.Is(res.err, errEnded):
+	case errors.Is(res.err, errEnded), r.ranAhead(res):
 	case res.err != nil:
 		r.fail(res.err)
 	default:
@@ -288,11 +293,12 @@ var errAgain = errors.New("there is no session for it")
 
 // done notes that a transaction is committed.
 func (r *round) done(ticket schedule.Ticket, took time.Duration) {
-	tx := r.held[ticket].tx
+	h := r.held[ticket]
+	tx := h.tx
 	delete(r.held, ticket)
 	r.bytes -= tx.Size
 	r.schedule.Done(ticket)
-	r.count(tx)
+	r.count(tx, h.ahead)
 	r.tell(tx, took)
 }
 
@@ -323,11 +329,14 @@ func (r *round) fail(err error) {
 }
 
 // count notes a transaction that was applied.
-func (r *round) count(tx *binlog.Transaction) {
+func (r *round) count(tx *binlog.Transaction, ahead bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := &r.progress
 	p.applied++
+	if ahead {
+		p.ahead++
+	}
 	p.bytes += tx.Size
 	p.lastGTID, p.lastTime, p.lastCommit = tx.GTID, time.Now(), tx.ImmediateCommit
 	if p.failure != nil && p.failure.GTID == tx.GTID {
@@ -342,9 +351,13 @@ func (r *round) report() {
 	defer r.mu.Unlock()
 	p := &r.progress
 	p.known, p.oldest, p.lacking, p.given, p.inFlight, p.held = true, oldest, lacking, r.given, r.inFlight, len(r.held)
-	p.mode = ModePerTransaction
-	if r.batches.on {
-		p.mode = ModeBatch
+	switch {
+	case r.batches.on:
+		p.mode, p.clock = ModeBatch, ""
+	case r.tracker.on:
+		p.mode, p.clock = ModePerTransaction, ClockRows
+	default:
+		p.mode, p.clock = ModePerTransaction, ClockLeader
 	}
 }
 

@@ -28,6 +28,12 @@ const (
 	ModeBatch          = "batch"
 )
 
+// The clocks: what tells which transactions depend on which.
+const (
+	ClockLeader = "leader" // its logical clock
+	ClockRows   = "rows"   // the rows' keys, where that says little
+)
+
 // A Failure is why a follower doesn't go on.
 type Failure struct {
 	GTID    gtid.GTID // the transaction that was refused; zero when none was
@@ -43,6 +49,7 @@ type Status struct {
 	State State
 	Since time.Time // when the state began
 	Mode  string    // empty when nothing is being applied
+	Clock string    // empty unless each leader transaction is one follower transaction
 	// Readers are who was seen to read the follower's binlog, in which batches
 	// aren't.
 	Readers []string
@@ -53,11 +60,14 @@ type Status struct {
 	Lag time.Duration
 	// Behind is how many durable transactions the follower lacks, negative when
 	// unknown.
-	Behind   int64
-	Applied  int64 // transactions applied since the daemon started
-	Bytes    int64 // bytes of binlog applied since the daemon started
-	Retries  int64 // transactions tried again after locks or deadlocks
-	InFlight int   // transactions given to sessions and not committed yet
+	Behind  int64
+	Applied int64 // transactions applied since the daemon started
+	Bytes   int64 // bytes of binlog applied since the daemon started
+	Retries int64 // transactions tried again after locks or deadlocks
+	// Ahead counts the transactions since the daemon started that the rows' keys let
+	// start before the leader's clock would have.
+	Ahead    int64
+	InFlight int // transactions given to sessions and not committed yet
 	Batches  Batches
 	LastGTID gtid.GTID // the last transaction applied
 	LastTime time.Time // when that was
@@ -86,8 +96,10 @@ type progress struct {
 	applied  int64
 	bytes    int64
 	retries  int64
+	ahead    int64
 	batches  Batches
 	mode     string
+	clock    string
 	inFlight int
 	held     int // transactions that the follower was given and lacks
 
@@ -127,7 +139,7 @@ func (a *Applier) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p := &a.progress
-	s := Status{State: p.state, Since: p.since, Lag: p.lag(a.deps.LeaderNow(), durable), Applied: p.applied, Bytes: p.bytes, Retries: p.retries,
+	s := Status{State: p.state, Since: p.since, Lag: p.lag(a.deps.LeaderNow(), durable), Applied: p.applied, Bytes: p.bytes, Retries: p.retries, Ahead: p.ahead,
 		InFlight: p.inFlight, Batches: p.batches, Readers: a.readers, LastGTID: p.lastGTID, LastTime: p.lastTime}
 	if p.failure != nil {
 		failure := *p.failure
@@ -138,7 +150,7 @@ func (a *Applier) Status() Status {
 		s.Behind = durable.Subtract(p.given).Count() + int64(p.held)
 	}
 	if p.running {
-		s.Mode = p.mode
+		s.Mode, s.Clock = p.mode, p.clock
 		if s.State == Streaming && s.Lag > a.cfg.CatchingUp {
 			s.State = CatchingUp
 		}

@@ -20,11 +20,12 @@ type worker struct {
 	open bool          // it had a session when it was last heard of; the round's goroutine's own
 }
 
-// A job is a transaction, or something to do for batches.
+// A job is a transaction, something to do for batches, or to look at tables.
 type job struct {
 	ticket schedule.Ticket
 	tx     *binlog.Transaction
 	flight *flight
+	lookup *lookup
 	do     func(*session.Session) error
 }
 
@@ -32,6 +33,7 @@ type result struct {
 	worker *worker
 	ticket schedule.Ticket
 	flight *flight
+	lookup *lookup
 	open   bool // the worker has a session
 	took   time.Duration
 	err    error
@@ -68,7 +70,7 @@ func (r *round) hire(s *session.Session) {
 			if s, err = r.apply(s, place, do); err != nil && r.ctx.Err() != nil {
 				err = r.ctx.Err()
 			}
-			r.results <- result{worker: w, ticket: j.ticket, flight: j.flight, open: s != nil, took: time.Since(began), err: err}
+			r.results <- result{worker: w, ticket: j.ticket, flight: j.flight, lookup: j.lookup, open: s != nil, took: time.Since(began), err: err}
 		}
 	}()
 }

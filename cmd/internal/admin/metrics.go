@@ -145,6 +145,10 @@ func (c *collector) addInstances() {
 		})
 	c.addFollower("baton_follower_batch_mode", "1 while the follower is applied to in batches.", gauge,
 		func(i Instance, v func(float64, ...string)) { v(truth(i.Mode == Batch)) })
+	c.addFollower("baton_follower_rows_clock", "1 while the rows' keys tell which transactions depend on which, the leader's clock saying little.", gauge,
+		func(i Instance, v func(float64, ...string)) { v(truth(i.Clock == ByRows)) })
+	c.addFollower("baton_follower_ahead_transactions_total", "Transactions that the rows' keys let start before the leader's clock would have.", counter,
+		func(i Instance, v func(float64, ...string)) { v(float64(i.Ahead)) })
 	c.addFollower("baton_follower_batches_total", "Batches committed to the follower.", counter,
 		func(i Instance, v func(float64, ...string)) { v(float64(i.Batches.Commits)) })
 	c.addFollower("baton_follower_batch_transactions_total", "Transactions of the leader in these batches.", counter,

@@ -170,6 +170,12 @@ const (
 	Batch          = "batch"
 )
 
+// What tells an applier which transactions depend on which.
+const (
+	ByLeader = "leader" // the leader's logical clock
+	ByRows   = "rows"   // the keys of their rows
+)
+
 // Instance is one MySQL server of the cluster.
 type Instance struct {
 	Name         string    `json:"name"`
@@ -184,6 +190,9 @@ type Instance struct {
 	BehindTransactions *int64 `json:"behind_transactions"`
 	// Mode is how a follower is applied to: PerTransaction or Batch.
 	Mode Text `json:"mode"`
+	// Clock is what tells which transactions depend on which in mode PerTransaction:
+	// ByLeader or ByRows.
+	Clock Text `json:"clock"`
 	// BinlogReaders are who was seen to read the follower's own binlog, in which
 	// batches aren't.
 	BinlogReaders []string `json:"binlog_readers,omitempty"`
@@ -210,6 +219,9 @@ type Instance struct {
 	// Retried counts the transactions that had to be applied again after a
 	// passing error, since the daemon started.
 	Retried int64 `json:"retried"`
+	// Ahead counts the transactions that their rows' keys let start before the
+	// leader's clock would have, since the daemon started.
+	Ahead int64 `json:"ahead"`
 	// Version is the server's, such as "9.7.4".
 	Version Text `json:"version"`
 }

@@ -187,11 +187,11 @@ func (d *Daemon) followerStatus(in failover.Instance, durable gtid.Set) admin.In
 		applier.Paused: admin.Paused, applier.Stopped: admin.Stopped, applier.Unreachable: admin.Unreachable,
 		applier.Quarantined: admin.Quarantined, applier.NeedsSeed: admin.NeedsSeed,
 	}
-	i.State, i.Since, i.Mode = states[st.State], moment(st.Since), admin.Text(st.Mode)
+	i.State, i.Since, i.Mode, i.Clock = states[st.State], moment(st.Since), admin.Text(st.Mode), admin.Text(st.Clock)
 	i.BinlogReaders = st.Readers
 	i.Batches = admin.Batches{Commits: st.Batches.Commits, Transactions: st.Batches.Transactions,
 		Early: st.Batches.Early, GaveWay: st.Batches.GaveWay, Seconds: st.Batches.Took.Seconds()}
-	i.Applied, i.AppliedBytes, i.Retried = st.Applied, st.Bytes, st.Retries
+	i.Applied, i.AppliedBytes, i.Retried, i.Ahead = st.Applied, st.Bytes, st.Retries, st.Ahead
 	if st.Lag >= 0 {
 		lag := st.Lag.Seconds()
 		i.LagSeconds = &lag
