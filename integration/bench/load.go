@@ -42,6 +42,8 @@ func loads() []load {
 		{"tables", fmt.Sprintf("%d small tables: an update in one and an insert into another", manyTables), 4, 300 * time.Microsecond, each(writeMany)},
 		{"bulk", fmt.Sprintf("bulk load: LOAD DATA with %d rows", bulkRows), 4000, 100 * time.Millisecond, loadData},
 		{"ddl", fmt.Sprintf("inserts, with DDL on their table after every %d", ddlEvery), 8, 600 * time.Microsecond, writeWithDDL},
+		{"clock", fmt.Sprintf("sysbench oltp_write_only by %d connections, the leader's clock knowing only what was committed at the same time (MySQL 8.0's default)", fewThreads),
+			4, 600 * time.Microsecond, onlyCommits(sysbench("oltp_write_only"))},
 	}
 }
 
@@ -69,6 +71,21 @@ func sysbench(script string) func(context.Context, *mysqltest.Server, int, int) 
 		_, err := runSysbench(ctx, everywhere, leader, script, "run", fmt.Sprintf("--threads=%d", threads), fmt.Sprintf("--events=%d", transactions),
 			"--time=0", "--rand-seed=42")
 		return err
+	}
+}
+
+// fewThreads are too few connections for commits that coincide to say much.
+const fewThreads = 2
+
+// onlyCommits is a load by few connections for which the leader's logical clock tells no more than which transactions
+// were being committed at the same time.
+func onlyCommits(write func(context.Context, *mysqltest.Server, int, int) error) func(context.Context, *mysqltest.Server, int, int) error {
+	return func(ctx context.Context, leader *mysqltest.Server, transactions, _ int) error {
+		// The history of one row leaves nothing to tell from.
+		if _, err := leader.DB().ExecContext(ctx, "SET GLOBAL binlog_transaction_dependency_history_size = 1"); err != nil {
+			return err
+		}
+		return write(ctx, leader, transactions, fewThreads)
 	}
 }
 
