@@ -55,6 +55,12 @@ func loadNames() []string {
 	return names
 }
 
+// usualLoads are those of a run that isn't told which: the last one has its place where a disk is slow.
+func usualLoads() []string {
+	names := loadNames()
+	return names[:len(names)-1]
+}
+
 func loadNamed(name string) load {
 	all := loads()
 	return all[slices.IndexFunc(all, func(l load) bool { return l.name == name })]

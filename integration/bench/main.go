@@ -83,7 +83,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.transactions, "transactions", 22000, "how many of the first load a follower lacks when it begins to catch up; of the others fewer")
 	flags.IntVar(&o.threads, "threads", 16, "connections that write them to the leader")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each is measured, as far as -budget allows")
-	flags.StringVar(&loads, "loads", strings.Join(loadNames(), ","), "what to catch up with, separated by commas")
+	flags.StringVar(&loads, "loads", strings.Join(usualLoads(), ","), "what to catch up with, separated by commas; there is clock too, of a leader whose logical clock says little")
 	flags.BoolVar(&o.every, "every", false, "take every contestant with every load; without it, the loads after the first one only have the main ones")
 	flags.StringVar(&parts, "parts", strings.Join(partNames(), ","), "what to measure, separated by commas")
 	flags.StringVar(&o.only, "only", "", "take only contestants whose names match this regular `expression`")

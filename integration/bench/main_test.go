@@ -13,7 +13,7 @@ func TestTheCommandLine(t *testing.T) {
 	var out strings.Builder
 	o, err := parse(nil, &out)
 	require.NoError(t, err)
-	require.Equal(t, options{transactions: 22000, threads: 16, rounds: 3, loads: loadNames(),
+	require.Equal(t, options{transactions: 22000, threads: 16, rounds: 3, loads: usualLoads(),
 		parts: partNames(), rate: 300, seconds: 4, budget: 20 * time.Minute,
 		baton: "bin/baton", command: "make bench"}, o)
 
@@ -42,7 +42,7 @@ func TestMistakesOnTheCommandLineAreNamed(t *testing.T) {
 		{[]string{"-rounds", "0"}, "-rounds is from 1 to 100, not 0"},
 		{[]string{"-transactions", "-1"}, "-transactions is from 1 to 10000000, not -1"},
 		{[]string{"-rate", "5001"}, "-rate is from 1 to 5000, not 5001"},
-		{[]string{"-loads", "oltp,blob"}, `-loads takes oltp, insert, hot, wide, large, tables, bulk, ddl, not "blob"`},
+		{[]string{"-loads", "oltp,blob"}, `-loads takes oltp, insert, hot, wide, large, tables, bulk, ddl, clock, not "blob"`},
 		{[]string{"-parts", ""}, "-parts is empty"},
 		{[]string{"-budget", "0s"}, "-budget is more than 0, not 0s"},
 		{[]string{"-only", "mariadb"}, `no contestant's name matches -only "mariadb"`},
