@@ -198,6 +198,9 @@ func (a *action) finish(ctx context.Context) (err error) {
 	// An instance that hangs in the middle must not keep the next one from leading.
 	bounded, cancel := context.WithTimeoutCause(ctx, openTimeout, fmt.Errorf("%s was not made writable within %s", to, openTimeout))
 	defer cancel()
+	if err := a.servers.TrustAs(bounded, to, a.handOver.From); err != nil {
+		return err
+	}
 	if err := a.openLeader(bounded, to); err != nil {
 		return err
 	}

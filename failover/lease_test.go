@@ -96,6 +96,7 @@ func (s *writtenServer) MakeWritable(_ context.Context, name string) error {
 
 func (s *writtenServer) SetUpSemiSync(context.Context, string, time.Duration) error { return nil }
 func (s *writtenServer) TearDownSemiSync(context.Context, string) error             { return nil }
+func (s *writtenServer) TrustAs(context.Context, string, string) error              { return nil }
 func (s *writtenServer) WriteEpoch(context.Context, string, int64) error            { return nil }
 
 func controllerWith(l Lease) (*Controller, *idleStream, *writtenServer) {

@@ -37,6 +37,9 @@ type servers interface {
 	// SwitchOffSemiSync ends that commits wait, and lets go of those that do.
 	SwitchOffSemiSync(ctx context.Context, name string) error
 	MakeWritable(ctx context.Context, name string) error
+	// TrustAs sets who may create functions and triggers on an instance as it was on
+	// the former leader, where that is known.
+	TrustAs(ctx context.Context, name, former string) error
 	// FencedSinceStart tells whether a fenced instance has been so since it started.
 	FencedSinceStart(ctx context.Context, name string) (bool, error)
 	PersistFence(ctx context.Context, name string) error
@@ -118,6 +121,42 @@ func (s sqlServers) SwitchOffSemiSync(ctx context.Context, name string) error {
 func (s sqlServers) MakeWritable(ctx context.Context, name string) error {
 	return s.on(name, func(w *watch) error { return mysql.MakeWritable(ctx, w.db) })
 }
+
+func (s sqlServers) TrustAs(ctx context.Context, name, former string) error {
+	trusts, known := s.trusts(ctx, former)
+	if !known {
+		return nil
+	}
+	return s.on(name, func(w *watch) error {
+		if err := mysql.SetTrustFunctionCreators(ctx, w.db, trusts); err != nil {
+			return err
+		}
+		s.observer.noteTrust(w, trusts)
+		return nil
+	})
+}
+
+// trusts asks a former leader that answers, and else goes by its last answer.
+func (s sqlServers) trusts(ctx context.Context, former string) (trusts, known bool) {
+	trusts, known, answers := s.observer.trusts(former)
+	if !answers {
+		return trusts, known
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTrust)
+	defer cancel()
+	// Where that fails, what is known stands.
+	_ = s.on(former, func(w *watch) error {
+		on, err := mysql.TrustsFunctionCreators(ctx, w.db)
+		if err == nil {
+			trusts, known = on, true
+		}
+		return err
+	})
+	return trusts, known
+}
+
+// askTrust is how long a former leader is asked: clients wait meanwhile.
+const askTrust = 500 * time.Millisecond
 
 func (s sqlServers) FencedSinceStart(ctx context.Context, name string) (since bool, err error) {
 	err = s.on(name, func(w *watch) error {

@@ -255,3 +255,27 @@ func (w *watch) comparable(leads bool) *mysql.Facts {
 	}
 	return w.current(w.settled)
 }
+
+// trusts tells whether an instance, when it was last asked, let those create
+// functions and triggers whom its binlog would forbid it, and whether it answers.
+func (o *Observer) trusts(name string) (trusts, known, answers bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, w := range o.watches {
+		if w.target.Name == name && w.facts != nil {
+			return w.facts.TrustFunctionCreators, true, w.fault == nil
+		}
+	}
+	return false, false, false
+}
+
+// noteTrust has trusts know what was set, before the instance is asked again.
+func (o *Observer) noteTrust(w *watch, trusts bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if w.facts != nil {
+		facts := *w.facts
+		facts.TrustFunctionCreators = trusts
+		w.facts = &facts
+	}
+}

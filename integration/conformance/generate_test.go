@@ -85,7 +85,12 @@ func (g *generated) run() {
 	if g.t.Failed() {
 		return
 	}
-	g.compareImages(g.t, marks, nil)
+	defer func() {
+		if g.t.Failed() {
+			g.t.Log(g.history(""))
+		}
+	}()
+	require.NoError(g.t, g.compareImages(g.t, marks, nil, butTwice))
 	g.leader.MustExec(g.t, "DROP DATABASE g")
 }
 
@@ -174,10 +179,12 @@ func (g *generated) check() {
 			if failure == nil && ctx.Err() == nil {
 				continue
 			}
-			g.t.Errorf("%s doesn't get on: %+v\n%s", f.Name, f.applier.Status(), g.history(""))
-			if failure != nil {
-				g.t.Errorf("%s stops: %s\n%s", f.Name, failure.Message, g.transaction(g.t, failure.GTID.String()))
+			g.t.Errorf("%s doesn't get on: %+v", f.Name, f.applier.Status())
+			if failure == nil {
+				g.t.Error(g.history(""))
+				return
 			}
+			g.t.Errorf("%s stops: %s\n%s\n%s", f.Name, failure.Message, g.transaction(g.t, failure.GTID.String()), g.history(failure.Message))
 			return
 		}
 	}
@@ -187,7 +194,7 @@ func (g *generated) check() {
 }
 
 // namesTable finds which table an error is about.
-var namesTable = regexp.MustCompile("`g`\\.`(\\w+)`")
+var namesTable = regexp.MustCompile("\\bg`?\\.`?(\\w+)")
 
 // history is the definitions and the last statements, those that name the table of the error if it names one.
 func (g *generated) history(about string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -33,8 +34,8 @@ func (st *stage) mark(t *testing.T) marks {
 }
 
 // compareImages holds the follower's own binlog against the leader's: the same transactions, each with the same
-// statements and row images, but for those that it was told to skip.
-func (st *stage) compareImages(t *testing.T, since marks, skipped map[string]bool) {
+// statements and row images, but for those that it was told to skip. as is what is compared of them.
+func (st *stage) compareImages(t *testing.T, since marks, skipped map[string]bool, as func([]change) []change) error {
 	t.Helper()
 	follower := st.chain.feeds[0].Server
 	has := map[string]*binlog.Transaction{}
@@ -43,15 +44,21 @@ func (st *stage) compareImages(t *testing.T, since marks, skipped map[string]boo
 	}
 	for _, tx := range binlogtest.ReadFrom(t, st.leader, since.leader) {
 		copied := has[tx.GTID.String()]
+		delete(has, tx.GTID.String())
 		if skipped[tx.GTID.String()] {
-			delete(has, tx.GTID.String())
 			continue
 		}
-		require.NotNil(t, copied, "%s isn't in the follower's binlog", tx.GTID)
-		require.NoError(t, compareChanges(changesOf(t, tx), changesOf(t, copied)), "transaction %s: the leader's binlog and the follower's", tx.GTID)
-		delete(has, tx.GTID.String())
+		if copied == nil {
+			return fmt.Errorf("%s isn't in the follower's binlog", tx.GTID)
+		}
+		if err := compareChanges(as(changesOf(t, tx)), as(changesOf(t, copied))); err != nil {
+			return fmt.Errorf("transaction %s: the leader's binlog and the follower's: %w", tx.GTID, err)
+		}
 	}
-	require.Empty(t, has, "only the follower has these")
+	if len(has) > 0 {
+		return fmt.Errorf("only the follower has %v", slices.Collect(maps.Keys(has)))
+	}
+	return nil
 }
 
 // change is a statement, or the rows of a table that were changed in one way one after the other.
@@ -63,6 +70,7 @@ type change struct {
 	decoded [][]any
 	partial bool // JSON columns hold differences
 	mixed   bool // not all images hold the same columns
+	types   []byte
 }
 
 func (c change) String() string {
@@ -90,6 +98,40 @@ func changesOf(t *testing.T, tx *binlog.Transaction) []change {
 		d.changes = append(d.changes, inside.changes...)
 	}
 	return d.changes
+}
+
+// whole compares all.
+func whole(changes []change) []change { return changes }
+
+// butTwice compares what a server that applies gets right.
+func butTwice(changes []change) []change {
+	for i, c := range changes {
+		changes[i] = c.overlookTwice()
+	}
+	return changes
+}
+
+// overlookTwice leaves BLOBs out of what rows were that the same statement has changed before: in a replica's binlog they
+// are wrong, see rows_twice.sql.
+func (c change) overlookTwice() change {
+	if c.kind != "update" || !slices.ContainsFunc(c.types, isBlob) {
+		return c
+	}
+	became := map[string]bool{}
+	for _, row := range c.rows() {
+		twice := became[fmt.Sprint(row[0])]
+		became[fmt.Sprint(row[1])] = true
+		for j, typ := range c.types {
+			if twice && isBlob(typ) {
+				row[0][j], c.mixed = absent{}, true
+			}
+		}
+	}
+	return c
+}
+
+func isBlob(typ byte) bool {
+	return typ == mysql.MYSQL_TYPE_BLOB || typ == mysql.MYSQL_TYPE_JSON || typ == mysql.MYSQL_TYPE_GEOMETRY || typ == mysql.MYSQL_TYPE_VECTOR
 }
 
 // decoder reads the events of one transaction.
@@ -148,9 +190,11 @@ func (d *decoder) rows(e binlog.Event) {
 		kind = "delete"
 	}
 	partial := e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT
+	showJSONNull(rows)
 	if partial {
 		hideJSON(rows)
 	}
+	markAbsent(rows, kind == "update")
 	body, err := e.Body(d.format)
 	require.NoError(d.t, err)
 	const fixed = 6 + 2 // table id, flags; the length of extra data counts itself
@@ -158,7 +202,7 @@ func (d *decoder) rows(e binlog.Event) {
 	_, n := lengthEncoded(rest)
 	rest = rest[n+len(rows.ColumnBitmap1)+len(rows.ColumnBitmap2):]
 	c := change{kind: kind, name: d.tables[tableID(e)], columns: bytes.Join([][]byte{rows.ColumnBitmap1, rows.ColumnBitmap2}, []byte("/")),
-		image: bytes.Clone(rest), decoded: rows.Rows, partial: partial}
+		image: bytes.Clone(rest), decoded: rows.Rows, partial: partial, types: rows.Table.ColumnType}
 	if last := len(d.changes) - 1; last >= 0 && d.changes[last].continues(c) {
 		d.changes[last].mixed = d.changes[last].mixed || d.changes[last].partial != c.partial || !bytes.Equal(d.changes[last].columns, c.columns)
 		d.changes[last].image = append(d.changes[last].image, c.image...)
@@ -173,7 +217,37 @@ func hideJSON(rows *replication.RowsEvent) {
 	for i := 1; i < len(rows.Rows); i += 2 {
 		for j, typ := range rows.Table.ColumnType {
 			if typ == mysql.MYSQL_TYPE_JSON {
-				rows.Rows[i][j] = nil
+				rows.Rows[i][j] = absent{}
+			}
+		}
+	}
+}
+
+// showJSONNull has a JSON column without any bytes show as what it is to the server. Rows get it that were there before
+// the column, where that can't be NULL; a server that writes such a row again may spell it out.
+func showJSONNull(rows *replication.RowsEvent) {
+	for _, row := range rows.Rows {
+		for j, typ := range rows.Table.ColumnType {
+			if text, ok := row[j].([]byte); ok && typ == mysql.MYSQL_TYPE_JSON && len(text) == 0 {
+				row[j] = "null"
+			}
+		}
+	}
+}
+
+// absent stands for a column that isn't in an image, where nil would be NULL.
+type absent struct{}
+
+// markAbsent puts it where it belongs; every second image of an update is what rows became.
+func markAbsent(rows *replication.RowsEvent, update bool) {
+	for i, row := range rows.Rows {
+		present := rows.ColumnBitmap1
+		if update && i%2 == 1 {
+			present = rows.ColumnBitmap2
+		}
+		for j := range row {
+			if present[j/8]&(1<<(j%8)) == 0 {
+				row[j] = absent{}
 			}
 		}
 	}
@@ -201,11 +275,29 @@ func compareChanges(leader, follower []change) error {
 			return fmt.Errorf("only the leader has %v", leader[i])
 		}
 		if !leader[i].same(follower[i]) {
-			return fmt.Errorf("the leader has %v,\nthe follower %v\nwhat only the leader has: %.1000s\nwhat only the follower has: %.1000s", leader[i], follower[i],
-				fmt.Sprint(leader[i].lacking(follower[i], holds)), fmt.Sprint(follower[i].lacking(leader[i], func(a, b [][]any) bool { return holds(b, a) })))
+			return fmt.Errorf("the leader has %v,\nthe follower %v\nwhat only the leader has: %s\nwhat only the follower has: %s", leader[i], follower[i],
+				shortened(leader[i].lacking(follower[i], holds)), shortened(follower[i].lacking(leader[i], func(a, b [][]any) bool { return holds(b, a) })))
 		}
 	}
 	return nil
+}
+
+// shortened shows rows with the beginning and the end of each value.
+func shortened(rows [][][]any) string {
+	var b strings.Builder
+	for _, images := range rows[:min(len(rows), 20)] {
+		for _, image := range images {
+			for _, value := range image {
+				text := fmt.Sprintf("%#v", value)
+				if len(text) > 120 {
+					text = fmt.Sprintf("%s…%s (%d)", text[:60], text[len(text)-40:], len(text))
+				}
+				b.WriteString(text + ", ")
+			}
+			b.WriteString("| ")
+		}
+	}
+	return b.String()
 }
 
 // same compares bytes where both hold the same columns, and else the columns that the leader has. The rows of a table
@@ -239,7 +331,7 @@ func (c change) lacking(other change, alike func(other, row [][]any) bool) [][][
 func holds(follower, leader [][]any) bool {
 	for i, image := range leader {
 		for j, value := range image {
-			if value == nil { // NULL or not in the image; compared with the table
+			if value == (absent{}) || follower[i][j] == (absent{}) { // compared with the table
 				continue
 			}
 			if fmt.Sprint(value) != fmt.Sprint(follower[i][j]) {

@@ -30,11 +30,17 @@ var failedTransaction = regexp.MustCompile(`transaction '([0-9a-f-]+:[^']+)'`)
 
 // stopped is the error number that the applier stopped with, and which transaction it met; "" while it runs.
 func (n *native) stopped() (code, transaction string) {
-	for _, row := range n.Rows(n.t, `SELECT last_error_number, last_error_message FROM performance_schema.replication_applier_status_by_worker
+	for _, row := range n.Rows(n.t, `SELECT last_error_number, last_error_message, '' FROM performance_schema.replication_applier_status_by_worker
 		WHERE last_error_number <> 0 AND service_state = 'OFF' UNION ALL
-		SELECT last_error_number, last_error_message FROM performance_schema.replication_applier_status_by_coordinator WHERE last_error_number <> 0`) {
-		if match := failedTransaction.FindStringSubmatch(row[1]); match != nil && !strings.Contains(match[1], "ANONYMOUS") {
+		SELECT last_error_number, last_error_message, processing_transaction FROM performance_schema.replication_applier_status_by_coordinator
+		WHERE last_error_number <> 0`) {
+		match := failedTransaction.FindStringSubmatch(row[1])
+		switch {
+		case match != nil && !strings.Contains(match[1], "ANONYMOUS"):
 			return row[0], match[1]
+		case match == nil && row[2] != "":
+			// What the coordinator itself refuses doesn't name it.
+			return row[0], row[2]
 		}
 	}
 	return "", ""

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/batondb/baton/binlog/gtid"
@@ -82,6 +83,20 @@ func SetTrustFunctionCreators(ctx context.Context, q Querier, on bool) error {
 		return nil
 	}
 	return err
+}
+
+// TrustsFunctionCreators reads log_bin_trust_function_creators, which a server
+// that doesn't have it any more counts as ON.
+func TrustsFunctionCreators(ctx context.Context, q Querier) (bool, error) {
+	var name, value string
+	err := q.QueryRowContext(ctx, "SHOW GLOBAL VARIABLES LIKE 'log_bin_trust_function_creators'").Scan(&name, &value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read log_bin_trust_function_creators: %w", Classify(err))
+	}
+	return isOn(value), nil
 }
 
 // MakeWritable allows writes: read_only=OFF, which clears super_read_only too,

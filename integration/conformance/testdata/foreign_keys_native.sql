@@ -1,5 +1,4 @@
 -- A leader whose foreign keys are InnoDB's own, as before 9.6: cascades are not in the binlog, and each follower does its own.
---! images differ: the followers log the rows of the cascades
 --! restart leader innodb_native_foreign_keys=ON
 CREATE DATABASE d;
 USE d;
