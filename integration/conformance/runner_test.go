@@ -242,6 +242,9 @@ func (r *runner) bounce(s step) {
 			conn.Close()
 		}
 		clear(r.sessions)
+		if s.directive == "restart" {
+			r.endStreams()
+		}
 		servers = append(servers, r.leader)
 	case "follower":
 		servers = append(servers, r.native.Server)
@@ -266,6 +269,16 @@ func (r *runner) bounce(s step) {
 	r.native.resume()
 	for _, f := range r.chain.feeds {
 		f.tryAgain()
+	}
+}
+
+// endStreams ends what reads the leader's binlog: a server that stops in order waits ten seconds for that. It comes back by
+// itself.
+func (r *runner) endStreams() {
+	r.t.Helper()
+	r.native.MustExec(r.t, "STOP REPLICA IO_THREAD")
+	for _, row := range r.leader.Rows(r.t, "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'") {
+		_, _ = r.leader.DB().ExecContext(r.t.Context(), "KILL "+row[0]) // it may have gone already
 	}
 }
 
