@@ -1,8 +1,10 @@
 package integration_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +13,7 @@ import (
 )
 
 // Clients find on a new leader what they had on the old one: no id that a row had is given out again, events run, there
-// alone, and whoever was not trusted to create triggers isn't.
+// alone, and whoever was not trusted to create triggers isn't. The two can never be written to at once.
 func TestANewLeaderIsAsTheOldOneWas(t *testing.T) {
 	t.Parallel()
 	c := mysqltest.StartCluster(t, 1, mysqltest.Relaxed())
@@ -25,8 +27,10 @@ func TestANewLeaderIsAsTheOldOneWas(t *testing.T) {
 	leader.MustExec(t, "CREATE EVENT d.tick ON SCHEDULE EVERY 1 SECOND DO INSERT INTO d.ticks VALUES (NOW(6), @@server_uuid)")
 
 	for i, to := range []*mysqltest.Server{follower, leader} {
-		b.must("switchover", "--to", fmt.Sprintf("db%d", 2-i), "--yes")
 		from := c.Servers()[i]
+		done := watchWriters(t, to, from)
+		b.must("switchover", "--to", fmt.Sprintf("db%d", 2-i), "--yes")
+		done()
 		old := from.Value(t, "SELECT @@server_uuid")
 		ticks := to.Value(t, "SELECT COUNT(*) FROM d.ticks WHERE server = ?", old)
 		result, err := to.DB().Exec("INSERT INTO d.t (v) VALUES (0)")
@@ -53,6 +57,28 @@ func TestANewLeaderIsAsTheOldOneWas(t *testing.T) {
 	for _, in := range b.status().Instances {
 		require.Empty(t, in.Errant, in.Name)
 	}
+}
+
+// watchWriters watches, until done, that a former leader is read-only whenever the new one isn't: who leads is what
+// ProxySQL and others tell by that.
+func watchWriters(t *testing.T, to, from *mysqltest.Server) (done func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for ctx.Err() == nil {
+			var fromOn, toOn bool
+			err := to.DB().QueryRowContext(ctx, "SELECT @@read_only").Scan(&toOn)
+			if err == nil {
+				err = from.DB().QueryRowContext(ctx, "SELECT @@read_only").Scan(&fromOn)
+			}
+			if err == nil && !toOn && !fromOn {
+				t.Error("both can be written to")
+				return
+			}
+		}
+	})
+	return func() { cancel(); watching.Wait() }
 }
 
 // createTrigger is what an account does that has all privileges on a schema.
