@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	count = flag.Int("transactions", 2000, "how many transactions are committed in an order of their own")
+	count = flag.Int("transactions", 1000, "how many transactions are committed in an order of their own")
 	seed  = flag.Uint64("seed", 1, "of what is written and in which order it is applied")
 )
 
@@ -140,6 +140,12 @@ func (w writer) statement() string {
 	return fmt.Sprintf("REPLACE INTO d.%s (%s) VALUES (%s)", table, strings.Join(columns, ", "), strings.Join(values, ", "))
 }
 
+// change gives a table a unique key more, or takes it away.
+func (w writer) change() []string {
+	table := w.pick("mail", "german", "ward", "text_key", "heap", "child")
+	return []string{w.pick("DO 0", "DELETE FROM d."+table), "ALTER TABLE d." + table + w.pick(" ADD UNIQUE extra (v)", " DROP INDEX extra", " ADD w INT FIRST", " DROP w")}
+}
+
 // writeAll has the leader commit transactions, whatever it refuses of them.
 func writeAll(ctx context.Context, t *testing.T, leader *mysqltest.Server, r *rand.Rand) {
 	t.Helper()
@@ -153,6 +159,11 @@ func writeAll(ctx context.Context, t *testing.T, leader *mysqltest.Server, r *ra
 	for range *count {
 		require.NoError(t, run(conn, fmt.Sprintf("SET SESSION binlog_row_image=%s, binlog_transaction_compression=%d, foreign_key_checks=%d",
 			[]string{"FULL", "FULL", "FULL", "FULL", "MINIMAL", "NOBLOB"}[r.IntN(6)], r.IntN(8)/7, min(1, r.IntN(12)))))
+		if r.IntN(150) == 0 {
+			for _, statement := range (writer{r}).change() {
+				_ = run(conn, statement) // it may be there already, or not
+			}
+		}
 		require.NoError(t, run(conn, "BEGIN"))
 		for range 1 + r.IntN(3) {
 			_ = run(conn, writer{r}.statement()) // what it refuses it undoes
@@ -214,10 +225,15 @@ func applyInAnyOrder(t *testing.T, s *session.Session, r *rand.Rand, all []*binl
 	history := writeset.History{Size: writeset.DefaultSize}
 	var order schedule.Schedule
 	var running []schedule.Ticket
+	changes := false // the last that was pushed changes tables
 	for pushed, done := 0, 0; done < len(all); done++ {
-		for ; pushed < len(all) && order.Len() < window; pushed++ {
+		if changes && order.Len() == 0 {
+			changes = false
+			clear(known)
+		}
+		for ; pushed < len(all) && order.Len() < window && !changes; pushed++ {
 			var set writeset.Set
-			sets.Of(all[pushed], &set)
+			changes = !sets.Of(all[pushed], &set)
 			sequence := int64(pushed + 1)
 			last, ok := history.Next(sequence, &set)
 			if !ok {

@@ -298,6 +298,7 @@ func (r *round) done(ticket schedule.Ticket, took time.Duration) {
 	delete(r.held, ticket)
 	r.bytes -= tx.Size
 	r.schedule.Done(ticket)
+	r.changed(ticket)
 	r.count(tx, h.ahead)
 	r.tell(tx, took)
 }

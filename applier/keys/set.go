@@ -37,13 +37,14 @@ type mapped struct {
 }
 
 // Of adds what a transaction uses to an empty set, which is opaque where that
-// isn't known. rows is false where it may change tables besides; that comes before
+// isn't known; of a set that is opaque before, its rows aren't looked at. rows is false where it may change tables besides; that comes before
 // its rows, if there are any.
 func (s *Sets) Of(tx *binlog.Transaction, set *writeset.Set) (rows bool) {
-	if !s.begin(tx.Format) || tx.Size > largest {
-		set.Opaque()
-	}
 	left := largest
+	if !s.begin(tx.Format) || tx.Size > largest || set.IsOpaque() {
+		set.Opaque()
+		left = 0
+	}
 	for e, err := range plain(tx) {
 		if left -= len(e.Event); err != nil || left < 0 {
 			set.Opaque()
@@ -51,11 +52,11 @@ func (s *Sets) Of(tx *binlog.Transaction, set *writeset.Set) (rows bool) {
 		switch {
 		case err != nil:
 			return false
+		case binlog.IsRows(e.Event) && left < 0:
+			return true
 		case binlog.IsRows(e.Event):
 			s.rowsEvent(e, set)
-			if set.IsOpaque() {
-				return true
-			}
+		case e.Type() == replication.TABLE_MAP_EVENT && left < 0:
 		case e.Type() == replication.TABLE_MAP_EVENT:
 			s.tableMap(e, set)
 		case !harmless(e, set):
@@ -133,9 +134,15 @@ func (s *Sets) begin(f binlog.Format) bool {
 }
 
 // tableMap takes note of a Table_map_event. The same one comes in many
-// transactions.
+// transactions. The table is asked for whatever is known already, so that all that
+// a transaction touches are known soon.
 func (s *Sets) tableMap(e event, set *writeset.Set) {
-	if set.IsOpaque() {
+	schema, table, err := binlog.TableName(e.Event)
+	if err == nil {
+		s.Table(rowimage.TableName{Schema: schema, Table: table})
+	}
+	if set.IsOpaque() || err != nil {
+		set.Opaque()
 		return
 	}
 	s.buffer = e.AppendWithoutChecksum(s.buffer[:0], e.format)

@@ -13,6 +13,8 @@
 // same for the same calls.
 package schedule
 
+import "iter"
+
 // A Transaction is what the schedule needs to know of one.
 type Transaction struct {
 	// LastCommitted and SequenceNumber are the leader's logical clock.
@@ -83,6 +85,30 @@ func (s *Schedule) Start() (Ticket, bool) {
 		return s.first + Ticket(i), true
 	}
 	return 0, false
+}
+
+// At is a transaction that was pushed and isn't done. It is a Barrier where Push
+// found that it is one.
+func (s *Schedule) At(t Ticket) Transaction { return s.entries[t-s.first].Transaction }
+
+// Started tells whether a transaction that isn't done is started.
+func (s *Schedule) Started(t Ticket) bool { return s.entries[t-s.first].started }
+
+// Relax says that a transaction depends on less than was known when it was pushed.
+func (s *Schedule) Relax(t Ticket, lastCommitted int64) {
+	e := &s.entries[t-s.first]
+	e.LastCommitted = min(e.LastCommitted, lastCommitted)
+}
+
+// Unfinished yields those that aren't done, the oldest first.
+func (s *Schedule) Unfinished() iter.Seq[Ticket] {
+	return func(yield func(Ticket) bool) {
+		for i := range s.entries {
+			if !s.entries[i].done && !yield(s.first+Ticket(i)) {
+				return
+			}
+		}
+	}
 }
 
 // Done says that a started transaction is committed on the follower.
