@@ -43,7 +43,7 @@ func blocksOf(t *testing.T, file string) []block {
 // client goes on writing.
 func TestGettingStartedIsWalkedThrough(t *testing.T) {
 	t.Parallel()
-	c := mysqltest.StartCluster(t, 2, mysqltest.Relaxed())
+	c := mysqltest.StartCluster(t, 2)
 	servers := map[string]*mysqltest.Server{}
 	for i, s := range c.Servers() {
 		servers[name(i)] = s

@@ -160,6 +160,13 @@ func cases() []spoiled {
 				{User: "repl", Host: "10.0.0.7", UUID: thirdUUID},
 			}
 		}},
+		{"whose baton it is isn't known, as without a daemon", func(c *mysql.Cluster, l, _ *mysql.Facts) {
+			c.BatonID = 0
+			l.Acknowledgers = []mysql.Acknowledger{{User: "baton", Host: "10.0.0.9", UUID: "6261746f-6e00-8000-8000-000000002328"}}
+		}},
+		{"another baton reads the leader", func(_ *mysql.Cluster, l, _ *mysql.Facts) {
+			l.Acknowledgers = []mysql.Acknowledger{{User: "baton", Host: "10.0.0.8", UUID: "6261746f-6e00-8000-8000-000000002329"}}
+		}},
 		{"clocks", func(_ *mysql.Cluster, l, f *mysql.Facts) {
 			l.Clock = mysql.Clock{Offset: -95 * time.Second, Error: time.Millisecond}
 			f.Clock = mysql.Clock{Offset: 1500 * time.Millisecond, Error: 600 * time.Millisecond}

@@ -11,12 +11,7 @@ func judgeSemiSync(c *Cluster, m *Member) verdict {
 	case !c.SemiSync:
 		return verdict{}
 	case !s.Source:
-		plugin, library := "rpl_semi_sync_source", "semisync_source.so"
-		if !m.Facts.Version.AtLeast(8, 0, 26) {
-			plugin, library = "rpl_semi_sync_master", "semisync_master.so"
-		}
-		return verdict{level: Warn, message: "the semi-sync source plugin is not loaded: as the leader, the server would not wait for baton's acknowledgement",
-			mend: "load the plugin", command: fmt.Sprintf("INSTALL PLUGIN %s SONAME '%s'", plugin, library)}
+		return fine("the semi-sync source plugin is not loaded: baton loads it when the server leads")
 	case m.Leader && !s.SourceEnabled:
 		variable := "rpl_semi_sync_source_enabled"
 		if s.OldNames {

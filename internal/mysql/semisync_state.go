@@ -108,15 +108,20 @@ type Acknowledger struct {
 	UUID       string // the server_uuid that it told; empty if none
 }
 
-// uuidOf returns the server_uuid under which baton's stream registers: "baton"
-// and its server_id.
-func uuidOf(batonID uint32) string { return fmt.Sprintf("6261746f-6e00-8000-8000-0000%08x", batonID) }
+// batonUUIDs is what the server_uuid of every baton's stream begins with: "baton".
+const batonUUIDs = "6261746f-6e00-8000-8000-0000"
 
-// OtherAcknowledgers returns those that are not baton's stream.
+// uuidOf returns the server_uuid under which baton's stream registers, which ends
+// with its server_id.
+func uuidOf(batonID uint32) string { return fmt.Sprintf("%s%08x", batonUUIDs, batonID) }
+
+// OtherAcknowledgers returns those that are not baton's stream. With a batonID of
+// 0, which says that it isn't known, no baton's stream counts as another.
 func (f *Facts) OtherAcknowledgers(batonID uint32) []Acknowledger {
 	var others []Acknowledger
 	for _, a := range f.Acknowledgers {
-		if !strings.EqualFold(a.UUID, uuidOf(batonID)) {
+		uuid := strings.ToLower(a.UUID)
+		if uuid != uuidOf(batonID) && (batonID != 0 || !strings.HasPrefix(uuid, batonUUIDs)) {
 			others = append(others, a)
 		}
 	}

@@ -108,6 +108,8 @@ type Source struct {
 	Since *time.Time `json:"since"` // of State
 	Error Text       `json:"error"` // why it isn't connected
 	Mend  Text       `json:"mend"`
+	// ServerID is the server_id under which the leader is read.
+	ServerID uint32 `json:"server_id"`
 	// Connects counts the connections made since the daemon started.
 	Connects int64 `json:"connects"`
 	// Acknowledged counts the semi-sync acknowledgements sent since the daemon

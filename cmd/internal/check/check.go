@@ -52,6 +52,7 @@ func Run(ctx context.Context, cfg config.Config) ([]mysql.Finding, error) {
 		cluster.Batches = string(mode)
 	}
 	if daemon != nil {
+		cluster.BatonID = daemon.Source.ServerID
 		cluster.Relay = relayOf(ask(ctx, cfg.Admin.Socket))
 	}
 	if err := ctx.Err(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,8 +96,11 @@ func TestCheck(t *testing.T) {
 	t.Run("the daemon knows better", func(t *testing.T) {
 		wrong := cfg
 		wrong.Leader = "db2"
-		startDaemon(t, cfg.Admin.Socket, admin.Status{Leader: "db1"})
+		id, err := strconv.Atoi(follower.Value(t, "SELECT @@server_id"))
+		require.NoError(t, err)
+		startDaemon(t, cfg.Admin.Socket, admin.Status{Leader: "db1", Source: admin.Source{ServerID: uint32(id)}})
 		findings := run(t, wrong)
+		require.Contains(t, of(findings, "db2", mysql.Error)[mysql.SubjectServerID].Message, "baton itself")
 		require.Contains(t, of(findings, "db2", mysql.Error), mysql.SubjectErrant, "db2 is judged as a follower")
 	})
 	t.Run("one is down", func(t *testing.T) {

@@ -95,7 +95,7 @@ func (d *Daemon) sourceStatus() admin.Source {
 	}
 	s := admin.Source{
 		State: states[st.State], Since: moment(st.Since), Error: admin.Text(st.Error), Mend: admin.Text(st.Mend),
-		Connects: int64(before.connects + st.Connections), Acknowledged: int64(before.acknowledged + st.SemiSync.Acknowledgements),
+		ServerID: d.state.get().ServerID, Connects: int64(before.connects + st.Connections), Acknowledged: int64(before.acknowledged + st.SemiSync.Acknowledgements),
 	}
 	if st.State == source.Stopped && st.Reason == "" {
 		s.State = admin.SourceConnecting // it waits for the relay's beginning
