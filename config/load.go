@@ -3,7 +3,9 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -26,6 +28,9 @@ const maxFile = 4 << 20
 // of it.
 func Load(path string) (Config, error) {
 	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return Config{}, fmt.Errorf("read the configuration: %w; run this as root or as a user in the group baton", err)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("read the configuration: %w; name an existing file with --config", err)
 	}

@@ -15,6 +15,9 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if !cmd.HasAvailableSubCommands() {
+		if cmd.Flags().Lookup("to") != nil {
+			return usage("takes no argument, was given %q; did you mean --to %s?", args[0], args[0])
+		}
 		return usage("takes no argument, was given %q", args[0])
 	}
 	cmd.SuggestionsMinimumDistance = 2

@@ -141,18 +141,21 @@ func (a daemonAddress) instances(ctx context.Context) []string {
 	return nil
 }
 
-// mendNoDaemon says how to get to a daemon.
-func mendNoDaemon(verb *cobra.Command, e *admin.NoDaemonError) string {
+// mendNoDaemon says how to get to a daemon. Where the unit runs it, the unit comes
+// first: a daemon that root starts by hand leaves files that the unit's can't write.
+func (p *program) mendNoDaemon(verb *cobra.Command, e *admin.NoDaemonError) string {
 	if errors.Is(e, fs.ErrPermission) {
-		return "run this as root, or as a user in the group of that socket"
+		return "run this as root, or as a user in the group of that socket (with the packaged unit: baton)"
 	}
-	file := "FILE"
-	if f := verb.Flags().Lookup("config"); f != nil && f.Value.String() != "" {
+	file := ""
+	if f := verb.Flags().Lookup("config"); f != nil {
 		file = f.Value.String()
 	}
-	mend := fmt.Sprintf("start it with: baton run --config %s", file)
-	if service, found := strings.CutSuffix(filepath.Base(file), ".yaml"); found && filepath.Dir(file) == configFolder {
-		mend += fmt.Sprintf(" (as a service: systemctl start baton@%s)", service)
+	if file == "" {
+		return "see that this is the socket of its configuration, and start it with: systemctl start baton@NAME, or: baton run --config FILE"
 	}
-	return mend
+	if service, found := strings.CutSuffix(filepath.Base(file), ".yaml"); found && filepath.Dir(file) == p.configFolder {
+		return fmt.Sprintf("start it with: systemctl start baton@%[1]s, and if it doesn't stay up, see: journalctl -u baton@%[1]s (without systemd: baton run --config %[2]s)", service, file)
+	}
+	return "start it with: baton run --config " + file
 }

@@ -85,7 +85,7 @@ func (p *program) exit(verb *cobra.Command, err error) int {
 	}
 	say("baton: %s", printableLines(err.Error()))
 	if e, ok := errors.AsType[*admin.NoDaemonError](err); ok {
-		say("  to do: %s", mendNoDaemon(verb, e))
+		say("  to do: %s", p.mendNoDaemon(verb, e))
 		return exitNoDaemon
 	}
 	if e, ok := errors.AsType[*admin.Error](err); ok && e.Mend != "" {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,7 +49,8 @@ func TestUsageErrorsExitWith2AndSayWhatToDo(t *testing.T) {
 		"switchover --socket x":                     "add --yes",
 		"switchover --timeout 0s --yes --socket x":  "--timeout",
 		"switchover --timeout soon --socket x":      "such as 30s",
-		"switchover db2 --socket x":                 `"db2"`,
+		"switchover db2 --socket x":                 "did you mean --to db2?",
+		"failover db2 --socket x":                   "did you mean --to db2?",
 		"switchover --allow-loss --socket x":        "unknown flag",
 		"failover --socket x":                       "add --yes",
 		"failover --alow-loss --socket x":           "did you mean --allow-loss?",
@@ -86,6 +89,30 @@ func TestEveryVerbWithoutADaemonExitsWith3(t *testing.T) {
 	require.Contains(t, b.err.String(), b.socket)
 	require.Contains(t, b.err.String(), "baton run --config "+file)
 	require.NotContains(t, b.err.String(), "systemctl", "the unit runs files of another folder")
+
+	b.configFolder = filepath.Dir(file)
+	for _, line := range [][]string{{"status", "--config", file}, {"status"}} {
+		require.Equal(t, exitNoDaemon, b.do(t, line...))
+		require.Contains(t, b.err.String(), "systemctl start baton@shop,")
+		require.Contains(t, b.err.String(), "journalctl -u baton@shop ")
+	}
+}
+
+// A user who isn't in the group baton is told so.
+func TestWhatMayNotBeReadSaysWhoMay(t *testing.T) {
+	b := newBench(t)
+	require.Contains(t, b.mendNoDaemon(nil, &admin.NoDaemonError{Err: os.ErrPermission}), "in the group of that socket")
+	file := b.configFile(t)
+	require.NoError(t, os.Chmod(file, 0))
+	runtime.LockOSThread() // for root may read everything: this thread is nobody to files
+	defer runtime.UnlockOSThread()
+	me, _, _ := syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0)
+	defer func() { _, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, me, 0, 0) }()
+	for _, line := range [][]string{{"status", "--config", file}, {"check", "--config", file}, {"run", "--config", file}} {
+		require.Equal(t, exitFailed, b.do(t, line...), line)
+		require.Contains(t, b.err.String(), "permission denied", line)
+		require.Contains(t, b.err.String(), "in the group baton", line)
+	}
 }
 
 func TestAConfigurationThatIsNotThereIsAFailure(t *testing.T) {

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -21,6 +23,9 @@ type Location struct {
 // is being edited. The default of the socket is that of config.Load.
 func Locate(configFile string) (Location, error) {
 	text, err := os.ReadFile(configFile)
+	if errors.Is(err, fs.ErrPermission) {
+		return Location{}, fmt.Errorf("find the daemon: %w; run this as root or as a user in the group baton, or name its socket with --socket PATH", err)
+	}
 	if err != nil {
 		return Location{}, fmt.Errorf("find the daemon: %w; name its configuration with --config FILE, or its socket with --socket PATH", err)
 	}
@@ -33,7 +38,12 @@ func Locate(configFile string) (Location, error) {
 			Socket string `yaml:"socket"`
 		} `yaml:"admin"`
 	}
-	if err := yaml.Unmarshal(text, &c); err != nil {
+	err = yaml.Unmarshal(text, &c)
+	if _, otherForm := errors.AsType[*yaml.TypeError](err); otherForm {
+		return Location{}, fmt.Errorf("find the daemon by %[1]s: cluster, admin.socket or instances don't look there as in a configuration of baton; "+
+			"`baton check --config %[1]s` says where, or name the socket with --socket PATH", configFile)
+	}
+	if err != nil {
 		return Location{}, fmt.Errorf("find the daemon by %s: %w; name its socket with --socket PATH", configFile, err)
 	}
 	l := Location{Cluster: c.Cluster, Socket: c.Admin.Socket}

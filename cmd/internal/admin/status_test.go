@@ -109,6 +109,7 @@ func TestLocate(t *testing.T) {
 		"unknown":  {"cluster: shop\nclutter: 5\nrelay: [wrong]\n", "/run/baton/shop.sock", ""},
 		"nothing":  {"instances: []\n", "", "--socket"},
 		"no yaml":  {"cluster: [\n", "", "--socket"},
+		"no map":   {"root:x:0:0:root:/root:/bin/sh\n", "", "baton check --config"},
 		"empty":    {"", "", "--socket"},
 	} {
 		t.Run(name, func(t *testing.T) {

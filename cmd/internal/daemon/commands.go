@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/batondb/baton/applier"
 	"github.com/batondb/baton/binlog/gtid"
@@ -92,5 +93,5 @@ func (d *Daemon) follower(name string) (*follower, error) {
 		}
 	}
 	return nil, &admin.Error{Code: admin.NotFound, Message: fmt.Sprintf("there is no instance %q in cluster %s", name, d.cfg.Cluster),
-		Mend: fmt.Sprintf("the followers are %v", names)}
+		Mend: "the followers are " + strings.Join(names, ", ")}
 }
