@@ -40,28 +40,35 @@ build: ## build bin/baton
 # The version in the form that both package systems take and sort rightly.
 PACKAGE_VERSION ?= $(if $(VERSION),$(subst -,+,$(VERSION:v%=%)),0.0.0~git$(subst -,,$(firstword $(subst T, ,$(BUILD_TIME)))).$(subst -,.,$(REVISION)))
 PACKAGE_ARCHS ?= amd64 arm64
+DIST ?= dist
 # What Debian and Red Hat packages hold, without anything of this machine: the same commit makes the same bytes.
 NFPM = $(GO) tool -modfile=deploy/package/go.mod nfpm
 # The time of the commit, in seconds, is that of all files.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 
 .PHONY: package
-package: build ## make dist/*.deb and dist/*.rpm, for amd64 and arm64 (PACKAGE_ARCHS, PACKAGE_VERSION)
-	@rm -rf dist && mkdir -p dist/files/completions
-	@bin/baton man dist/files/man && gzip -9n dist/files/man/*.1
-	@for shell in bash zsh fish; do bin/baton completion $$shell >dist/files/completions/baton.$$shell; done
-	@sed 's|/usr/local/bin/baton|/usr/bin/baton|' deploy/systemd/baton@.service >dist/files/baton@.service
+package: build ## make dist/*.deb and dist/*.rpm, for amd64 and arm64 (PACKAGE_ARCHS, PACKAGE_VERSION, DIST)
+	@rm -rf $(DIST) && mkdir -p $(DIST)/files/completions
+	@bin/baton man $(DIST)/files/man && gzip -9n $(DIST)/files/man/*.1
+	@for shell in bash zsh fish; do bin/baton completion $$shell >$(DIST)/files/completions/baton.$$shell; done
+	@sed 's|/usr/local/bin/baton|/usr/bin/baton|' deploy/systemd/baton@.service >$(DIST)/files/baton@.service
 	@for arch in $(PACKAGE_ARCHS); do \
 		echo "building for $$arch"; \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w $(LDFLAGS)' -o dist/files/$$arch/baton ./cmd/baton; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '-s -w $(LDFLAGS)' -o $(DIST)/files/$$arch/baton ./cmd/baton; \
 		for packager in deb rpm; do \
-			ARCH=$$arch PACKAGE_VERSION='$(PACKAGE_VERSION)' $(NFPM) package --config deploy/package/nfpm.yaml --packager $$packager --target dist/; \
+			DIST=$(DIST) ARCH=$$arch PACKAGE_VERSION='$(PACKAGE_VERSION)' $(NFPM) package --config deploy/package/nfpm.yaml --packager $$packager --target $(DIST)/; \
 		done; \
 	done
 
 .PHONY: package-test
 package-test: package ## install, run, upgrade and remove the packages below a folder; make them twice and compare
 	cd deploy/package && $(GO) test -count=1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...
+
+# The packages of this machine's kind only, and aside of those that somebody has made to install them.
+.PHONY: package-check
+package-check:
+	@$(MAKE) package DIST=bin/packages PACKAGE_ARCHS=$$($(GO) env GOARCH)
+	cd deploy/package && DIST=bin/packages $(GO) test -count=1 -skip TestTheSameCommit ./...
 
 .PHONY: demo
 demo: build ## show baton replicate a shop from a leader to two followers, on servers of its own
@@ -72,6 +79,7 @@ demo: build ## show baton replicate a shop from a leader to two followers, on se
 .PHONY: test
 test: cgo programs lint ## check format, vet, staticcheck and run all tests with the race detector, on real MySQL servers
 	$(GO) test -race -count=1 -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
+	$(if $(filter ./...,$(TEST)),@$(MAKE) package-check)
 
 .PHONY: screenshots
 screenshots: ## take the manual's pictures from a page that is open: make screenshots PAGE=http://127.0.0.1:8046/
