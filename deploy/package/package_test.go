@@ -235,6 +235,27 @@ func TestADebianPackageIsInstalledRunUpgradedAndRemoved(t *testing.T) {
 	}
 }
 
+func TestARedHatPackageIsInstalledRunUpgradedAndRemoved(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Log("this isn't root, who alone may make a machine of its own for rpm: nothing is installed")
+		return
+	}
+	rpm := ""
+	for line := range strings.Lines(command(t, "../../integration/mysqltest/find-mysqld", "--with", "rpm")) {
+		if path, found := strings.CutPrefix(line, "RPM="); found {
+			rpm = strings.TrimSpace(path)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "unshare", "--mount", "--propagation", "private", "sh", "testdata/rpm.sh", rpm, mine(t, "rpm"), t.TempDir()).CombinedOutput()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() == 77 {
+		t.Logf("this machine allows no overlay: nothing is installed\n%s", out)
+		return
+	}
+	if err != nil || !bytes.Contains(out, []byte("installed, run, upgraded and removed")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // userAndFolders looks at what the unit relies on.
 func (s *system) userAndFolders() {
 	s.t.Helper()

@@ -41,7 +41,7 @@ type Installation struct {
 func Find(ctx context.Context) (Installation, error) { return find(ctx) }
 
 // FindWith is Find, and finds or fetches other programs too: "sysbench", "promtool", "chromium",
-// "haproxy".
+// "haproxy", "rpm".
 func FindWith(ctx context.Context, programs ...string) (Installation, error) {
 	var args []string
 	for _, program := range programs {
