@@ -110,16 +110,16 @@ func (r *reader) index(name string) int {
 	return slices.IndexFunc(r.columns, func(c column) bool { return name != "" && strings.EqualFold(c.name, name) })
 }
 
-// part is a column in a key.
+// part is a column in a key. One that is generated is an expression: leaders were
+// seen to log a NULL in its place.
 func (r *reader) part(i int, how writeset.Comparison) writeset.Part {
-	if i < 0 {
+	if i < 0 || r.columns[i].generated {
 		return writeset.Part{Column: -1}
 	}
 	if how != writeset.Unlike {
 		r.inKey[i] = true
 	}
-	c := r.columns[i]
-	return writeset.Part{Column: i, Compared: how, NotNull: c.notNull, Generated: c.generated}
+	return writeset.Part{Column: i, Compared: how, NotNull: r.columns[i].notNull}
 }
 
 func (r *reader) readUnique() {

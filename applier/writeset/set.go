@@ -130,10 +130,10 @@ func fold(value []byte) ([]byte, bool) {
 }
 
 // valueOf is a column's value in an image, or that before where the image leaves
-// out what didn't change. Whether a generated one did isn't told.
+// out what didn't change.
 func valueOf(p Part, image, before []Value) Value {
 	v := at(image, p.Column)
-	if v.State == Missing && before != nil && !p.Generated {
+	if v.State == Missing && before != nil {
 		return at(before, p.Column)
 	}
 	return v
@@ -156,8 +156,8 @@ func changes(k Key, r Row) bool {
 		switch {
 		case p.Column < 0:
 			return true
-		case after.State == Missing && !p.Generated:
-		case after.State == Missing, before.State != after.State, !bytes.Equal(before.Bytes, after.Bytes):
+		case after.State == Missing:
+		case before.State != after.State, !bytes.Equal(before.Bytes, after.Bytes):
 			return true
 		}
 	}

@@ -27,16 +27,14 @@ type Key []Part
 
 // A Part is a column of a key.
 type Part struct {
-	// Column is its index in the rows; negative for an expression, of which the
-	// rows hold nothing.
+	// Column is its index in the rows; negative for an expression or a generated
+	// column, of which the rows hold nothing, or nothing that is sure.
 	Column int
 	// Compared is how the values that the server takes for equal are found.
 	Compared Comparison
 	// NotNull says that the column can't be NULL: what a row holds instead of a NULL
 	// that the binlog gives it isn't known.
 	NotNull bool
-	// Generated says that the column's value follows from those of others.
-	Generated bool
 }
 
 // A Comparison is what is known of which values of a column are equal.

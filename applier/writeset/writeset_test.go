@@ -9,10 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The scripts in testdata/scripts know these commands; their tables are the model's, and
-// odd and made, which have a unique key besides their primary key: of an
-// expression, and of column 2, which is generated; and folded, the parent with a
-// name that is compared without regard to case:
+// The scripts in testdata/scripts know these commands; their tables are the
+// model's, odd, which has a unique key of an expression besides its primary key,
+// and folded, the parent with a name that is compared without regard to case:
 //
 //	new [cascade] [size=N]   a new history; foreign keys that cascade
 //	push                     one transaction a line, its changes between semicolons:
@@ -52,7 +51,6 @@ func newPlayer(cascade bool) *player {
 	id := Key{{Column: 0, Compared: Exact}}
 	p.tables["folded"] = modelTables(cascade, Folded)["parent"]
 	p.tables["odd"] = NewTable(Definition{Name: "db.odd", Unique: []Key{id, {{Column: -1}}}})
-	p.tables["made"] = NewTable(Definition{Name: "db.made", Unique: []Key{id, {{Column: 2, Compared: Exact, Generated: true}}}})
 	return p
 }
 
