@@ -53,6 +53,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		if f.Value.Type() == "int" {
 			return usage("--%s %q: a whole number, such as 20", f.Name, wrong.GetValue())
 		}
+		if f.Value.Type() == "bool" {
+			return usage("--%s takes no value, was given %q", f.Name, wrong.GetValue())
+		}
 		if f.Value.Type() == "duration" {
 			return usage("--%s %q: a time with its unit, such as 30s", f.Name, wrong.GetValue())
 		}

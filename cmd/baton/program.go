@@ -124,7 +124,22 @@ func (p *program) root() *cobra.Command {
 			c.RunE = whichVerb
 		}
 	}
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Args = aboutAVerb
+		}
+	}
 	return root
+}
+
+// aboutAVerb wants what help is asked about to be a verb, if anything.
+func aboutAVerb(cmd *cobra.Command, args []string) error {
+	about, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return usage("%v", err)
+	}
+	return noArgs(about, rest)
 }
 
 // whichVerb is what a verb that only holds others does.

@@ -105,7 +105,7 @@ func Run(ctx context.Context, opts Options) error {
 // not the instances can be reached.
 func (d *Daemon) Open(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
-		return errors.Join(err, d.Close())
+		return errors.Join(ofAnotherUser(err, d.opts.Config.StateDir), d.Close())
 	}
 	return nil
 }

@@ -1,12 +1,16 @@
 package daemon
 
 import (
+	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/batondb/baton/binlog/gtid"
 	"github.com/batondb/baton/binlog/relay"
@@ -28,6 +32,33 @@ func TestStateDirectoryIsOneDaemons(t *testing.T) {
 	second, err := lockDir(dir, "shop")
 	require.NoError(t, err, "a daemon that is gone holds no lock")
 	require.NoError(t, second.Close())
+}
+
+// Whoever has run baton as root by hand finds that the unit's can't go on.
+func TestAStateOfAnotherUserSaysWhoseItMustBe(t *testing.T) {
+	for _, name := range []string{lockFile, "state.json", "events.jsonl", relayDir} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "baton") // that of the test is nobody else's
+			require.NoError(t, err)
+			defer os.RemoveAll(dir)
+			cfg := config.Default()
+			cfg.Cluster, cfg.StateDir = "shop", dir
+			file := filepath.Join(cfg.StateDir, name)
+			require.NoError(t, os.Mkdir(file, 0))
+			if name != relayDir {
+				require.NoError(t, os.Remove(file))
+				require.NoError(t, os.WriteFile(file, nil, 0))
+			}
+			require.NoError(t, os.Chmod(cfg.StateDir, 0o777))
+			runtime.LockOSThread() // for root may open everything: this thread is nobody to files
+			defer runtime.UnlockOSThread()
+			me, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, 65534, 0, 0)
+			defer func() { _, _, _ = unix.RawSyscall(unix.SYS_SETFSUID, me, 0, 0) }()
+			err = New(Options{Config: cfg, Logger: zap.NewNop()}).Open(t.Context())
+			require.ErrorContains(t, err, file+": permission denied")
+			require.ErrorContains(t, err, "chown -R USER: "+cfg.StateDir)
+		})
+	}
 }
 
 func TestStateIsRememberedWholeOrNotAtAll(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,16 @@ const lockFile = "lock"
 // stateMode keeps the state to baton's own account: the relay holds the data.
 const stateMode = 0o700
 
+// ofAnotherUser adds what to do to an error that says that something in the state
+// directory may not be opened, as where root has run baton there by hand.
+func ofAnotherUser(err error, stateDir string) error {
+	at, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !errors.Is(at, fs.ErrPermission) || !strings.HasPrefix(at.Path, stateDir+string(filepath.Separator)) {
+		return err
+	}
+	return fmt.Errorf("%w; all of the state directory must belong to the user who runs baton: chown -R USER: %s (the unit's is baton)", err, stateDir)
+}
+
 // lockDir makes dir if need be and keeps other daemons out of it until the
 // returned file is closed, or the process ends however it does. The error names
 // the daemon that holds it.
@@ -27,7 +38,7 @@ func lockDir(dir, cluster string) (*os.File, error) {
 	path := filepath.Join(dir, lockFile)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the state directory: %w; it must belong to baton's user", err)
+		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
