@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -212,6 +213,7 @@ func TestADebianPackageIsInstalledRunUpgradedAndRemoved(t *testing.T) {
 				t.Errorf("the unit runs another binary:\n%s", unit)
 			}
 			s.userAndFolders()
+			s.manual()
 			s.runs()
 
 			s.write("etc/baton/baton.example.yaml", "# mine\n")
@@ -285,6 +287,24 @@ func (s *system) userAndFolders() {
 		// fakeroot forgets who owns a file when it ends.
 		if st := info.Sys().(*syscall.Stat_t); os.Getuid() == 0 && (st.Uid != owner || st.Gid != group) {
 			s.t.Errorf("%s belongs to %d:%d, not %d:%d", name, st.Uid, st.Gid, owner, group)
+		}
+	}
+}
+
+// manual follows the links of the manual: what it refers to comes with it, the sources apart.
+func (s *system) manual() {
+	s.t.Helper()
+	dir := filepath.Join(s.root, "usr/share/doc/baton/docs")
+	pages, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil || len(pages) == 0 {
+		s.t.Fatalf("no manual in %s: %v", dir, err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#\s]+)`)
+	for _, page := range pages {
+		for _, to := range link.FindAllStringSubmatch(string(read(s.t, page)), -1) {
+			if !strings.Contains(to[1], "://") && !strings.HasPrefix(to[1], "../integration/") && !exists(filepath.Join(dir, to[1])) {
+				s.t.Errorf("%s leads to %s, which isn't in the package", filepath.Base(page), to[1])
+			}
 		}
 	}
 }
