@@ -52,7 +52,8 @@ func TestGettingStartedIsWalkedThrough(t *testing.T) {
 	}
 	const replicate = "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %d, SOURCE_USER = 'repl', SOURCE_PASSWORD = 'its-password', SOURCE_SSL = 1, SOURCE_AUTO_POSITION = 1"
 	c.Leader.MustExec(t, "CREATE USER repl@'%' IDENTIFIED BY 'its-password'", "GRANT REPLICATION SLAVE ON *.* TO repl@'%'",
-		"CREATE DATABASE d", "CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)")
+		"CREATE DATABASE d", "CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, n INT)",
+		"CREATE DATABASE shop", "CREATE EVENT shop.nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO DELETE FROM d.t WHERE FALSE")
 	for _, f := range c.Followers {
 		f.MustExec(t, fmt.Sprintf(replicate, c.Leader.Port), "START REPLICA", "SET GLOBAL read_only = ON")
 	}

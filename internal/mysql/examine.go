@@ -71,6 +71,7 @@ func rules() []rule {
 		{SubjectClock, judgeClock},
 		{SubjectPrimaryKeys, judgePrimaryKeys},
 		{SubjectEngines, judgeEngines},
+		{SubjectEvents, judgeEvents},
 	}
 }
 

@@ -177,6 +177,14 @@ func cases() []spoiled {
 				NonTransactional: mysql.TableList{Count: 1, Names: []string{"`a`.`log`"}},
 			}
 		}},
+		{"events that rest", func(c *mysql.Cluster, _, _ *mysql.Facts) {
+			rest := mysql.Tables{Events: mysql.TableList{Count: 2, Names: []string{"`a`.`hourly`", "`a`.`nightly`"}}}
+			c.Members[0].Tables, c.Members[1].Tables = &rest, &rest
+		}},
+		{"events that rest where native replication goes on", func(c *mysql.Cluster, _, f *mysql.Facts) {
+			c.Members[1].Tables = &mysql.Tables{Events: mysql.TableList{Count: 1, Names: []string{"`a`.`hourly`"}}}
+			f.Channels = []mysql.Channel{{Source: "10.0.0.1:3306"}}
+		}},
 	}
 }
 

@@ -43,6 +43,7 @@ const (
 	SubjectClock         = "clock"
 	SubjectPrimaryKeys   = "primary-keys"
 	SubjectEngines       = "engines"
+	SubjectEvents        = "events"
 )
 
 // A Finding is one thing that was looked at on one instance.

@@ -107,12 +107,16 @@ func TestTablesThatReplicationHasTroubleWith(t *testing.T) {
 		"CREATE TABLE `a``b`.nullable (id INT UNIQUE)",
 		"CREATE TABLE `a``b`.none (id INT)",
 		"CREATE TABLE `a``b`.isam (id INT PRIMARY KEY) ENGINE=MyISAM",
-		"CREATE VIEW `a``b`.v AS SELECT * FROM `a``b`.none")
+		"CREATE VIEW `a``b`.v AS SELECT * FROM `a``b`.none",
+		"CREATE EVENT `a``b`.runs ON SCHEDULE EVERY 1 DAY DO SET @a = 1",
+		"CREATE EVENT `a``b`.off ON SCHEDULE EVERY 1 DAY DISABLE DO SET @a = 1",
+		"CREATE EVENT `a``b`.rests ON SCHEDULE EVERY 1 DAY DISABLE ON SLAVE DO SET @a = 1")
 	tables, err := mysql.InspectTables(t.Context(), open(t, targetOf(s)))
 	require.NoError(t, err)
 	require.Equal(t, mysql.Tables{
 		NoKey:            mysql.TableList{Count: 2, Names: []string{"`a``b`.`none`", "`a``b`.`nullable`"}},
 		NonTransactional: mysql.TableList{Count: 1, Names: []string{"`a``b`.`isam`"}},
+		Events:           mysql.TableList{Count: 1, Names: []string{"`a``b`.`rests`"}},
 	}, tables)
 }
 

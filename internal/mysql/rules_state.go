@@ -155,14 +155,36 @@ func judgeEngines(_ *Cluster, m *Member) verdict {
 		mend: "convert them: ALTER TABLE … ENGINE=InnoDB"}
 }
 
+// judgeEvents looks for events that native replication has put to rest. While it
+// goes on, that is as it should be.
+func judgeEvents(_ *Cluster, m *Member) verdict {
+	if m.Tables == nil {
+		return verdict{}
+	}
+	list := m.Tables.Events
+	if list.Count == 0 || len(m.Facts.Channels) > 0 {
+		return fine("no event is disabled as on a replica")
+	}
+	resting := list.of("event") + " DISABLE ON REPLICA, as native replication leaves them on a replica: "
+	first := "ALTER EVENT " + list.Names[0] + " ENABLE"
+	if m.Leader {
+		return verdict{level: Warn, message: resting + "nobody runs them on the leader",
+			mend: "enable each that is to run", command: first}
+	}
+	return verdict{level: Warn, message: resting + "nobody will run them when the instance leads",
+		mend: "once it is applied to, when its scheduler rests until it leads, enable each that is to run then, unlogged", command: "SET SESSION sql_log_bin = 0; " + first}
+}
+
 // String is "3 tables (`a`.`b`, …)".
-func (l TableList) String() string {
+func (l TableList) String() string { return l.of("table") }
+
+func (l TableList) of(kind string) string {
 	names := strings.Join(l.Names, ", ")
 	switch {
 	case l.Count == 1:
-		return "1 table (" + names + ")"
+		return "1 " + kind + " (" + names + ")"
 	case l.Count > len(l.Names):
 		names += ", …"
 	}
-	return fmt.Sprintf("%d tables (%s)", l.Count, names)
+	return fmt.Sprintf("%d %ss (%s)", l.Count, kind, names)
 }

@@ -13,9 +13,12 @@ const namedTables = 5
 type Tables struct {
 	NoKey            TableList // without a primary key or a unique key of NOT NULL columns
 	NonTransactional TableList // of an engine without transactions
+	// Events are those that are DISABLE ON REPLICA, as native replication leaves
+	// them on a replica: no scheduler runs them, whoever leads.
+	Events TableList
 }
 
-// A TableList is a number of tables and the first few names.
+// A TableList is a number of tables, or of events, and the first few names.
 type TableList struct {
 	Count int
 	Names []string // `schema`.`table`, sorted, at most five
@@ -65,5 +68,28 @@ ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME`)
 	if err := rows.Err(); err != nil {
 		return Tables{}, fmt.Errorf("read the tables' definitions: %w", Classify(err))
 	}
+	if all.Events, err = inspectEvents(ctx, db); err != nil {
+		return Tables{}, fmt.Errorf("read the events: %w", Classify(err))
+	}
 	return all, nil
+}
+
+// inspectEvents reads those that wait for somebody to enable them. Their state is
+// SLAVESIDE_DISABLED in 8.0, REPLICA_SIDE_DISABLED in 8.4.
+func inspectEvents(ctx context.Context, db *sql.DB) (events TableList, err error) {
+	rows, err := db.QueryContext(ctx, `
+SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS
+WHERE STATUS IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED') ORDER BY EVENT_SCHEMA, EVENT_NAME`)
+	if err != nil {
+		return events, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var schema, event string
+		if err := rows.Scan(&schema, &event); err != nil {
+			return events, err
+		}
+		events.add(quoteName(schema) + "." + quoteName(event))
+	}
+	return events, rows.Err()
 }
