@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,4 +47,28 @@ func TestAFollowerThatWasFedInBatchesLeads(t *testing.T) {
 			require.Empty(t, i.Errant, i.Name)
 		}
 	}
+}
+
+// The mode is changed while a follower is written to, and in the middle of it the state directory is lost: what came in
+// batches is known from the follower alone, and nothing of it is skipped or repeated.
+func TestBatchesEndAndTheStateIsLost(t *testing.T) {
+	t.Parallel()
+	c := protectedCluster(t, 1)
+	leader, follower := c.Leader, c.Followers[0]
+	b := startBaton(t, c.Servers(), set("durability.mode", "strict"), set("apply.catch_up.mode", "always"), set("apply.catch_up.batch", 20))
+	w := newWorkload(t, leader, 12)
+	w.start()
+	for _, mode := range []string{"off", "always", "auto", "always"} {
+		w.await(t, 150)
+		set("apply.catch_up.mode", mode)(b)
+		b.reload()
+	}
+	w.await(t, 150)
+	b.kill9()
+	require.NoError(t, os.RemoveAll(b.stateDir))
+	b.start()
+	w.await(t, 150)
+	converged(t, b, w, leader, follower)
+	require.NotEmpty(t, follower.Value(t, "SELECT @@global.gtid_purged"), "it was fed in batches")
+	require.Positive(t, b.metric(`baton_follower_batches_total{cluster="shop",name="db2"}`))
 }
