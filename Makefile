@@ -38,13 +38,14 @@ build: ## build bin/baton
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/baton ./cmd/baton
 
 # The version in the form that both package systems take and sort rightly.
-PACKAGE_VERSION ?= $(if $(VERSION),$(subst -,+,$(VERSION:v%=%)),0.0.0~git$(subst -,,$(firstword $(subst T, ,$(BUILD_TIME)))).$(subst -,.,$(REVISION)))
+UNTAGGED = $(if $(REVISION),0.0.0~git$(subst -,,$(firstword $(subst T, ,$(BUILD_TIME)))).$(subst -,.,$(REVISION)),0.0.0~unknown)
+PACKAGE_VERSION ?= $(if $(VERSION),$(subst -,+,$(VERSION:v%=%)),$(UNTAGGED))
 PACKAGE_ARCHS ?= amd64 arm64
 DIST ?= dist
 # What Debian and Red Hat packages hold, without anything of this machine: the same commit makes the same bytes.
 NFPM = $(GO) tool -modfile=deploy/package/go.mod nfpm
-# The time of the commit, in seconds, is that of all files.
-export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+# The time of the commit, in seconds, is that of all files; outside a git checkout that of this file's.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)
 
 .PHONY: package
 package: build ## make dist/*.deb and dist/*.rpm, for amd64 and arm64 (PACKAGE_ARCHS, PACKAGE_VERSION, DIST)
@@ -76,9 +77,10 @@ demo: build ## show baton replicate a shop from a leader to two followers, on se
 	@$(GO) build -o bin/demo ./integration/demo
 	@bin/demo $(DEMO_FLAGS)
 
-# Never from the cache, which knows nothing of the programs that the tests build and run.
+# Never from the cache, which knows nothing of the programs that the tests build and run. The packages are tested with
+# everything else, not with a TEST of one's own.
 .PHONY: test
-test: cgo programs lint ## check format, vet, staticcheck and run all tests with the race detector, on real MySQL servers
+test: cgo programs lint $(if $(filter ./...,$(TEST)),package-test) ## check format, vet, staticcheck and the packages, and run all tests with the race detector, on real MySQL servers
 	$(GO) test -race -count=1 -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
 	$(if $(filter ./...,$(TEST)),@$(MAKE) package-check)
 
