@@ -311,6 +311,7 @@ func (w *batchWriter) rowsEvent(ctx context.Context, e binlog.Event) error {
 	w.flags, w.lastRow = flags, len(w.rows)
 	w.rows = e.AppendWithoutChecksum(w.rows, w.format)
 	binlog.SetRowsFlags(w.rows[w.lastRow:], flags)
+	w.rows, w.lastRow = w.divider.divide(w.rows, w.lastRow, w.tables, w.format)
 	if ends {
 		w.leaders = w.leaders[:0]
 	}

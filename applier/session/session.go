@@ -34,13 +34,14 @@ type Session struct {
 	context       []byte       // status variables of the context that is set; nil when unknown
 	encryption    byte         // default_table_encryption that is set
 	attributes    bool         // whether a COM_QUERY must announce query attributes
-	packet        packet       // reused for each transaction
-	hasDatabase   bool         // whether a default database is selected
-	unlogged      bool         // sql_log_bin may be 0
-	pendingEvents []byte       // reused: the Table_map and Rows events of one BINLOG statement
-	tables, rows  []byte       // reused: these events of a batch, apart
-	again         gtid.GTID    // the last transaction that was to be tried again because super_read_only had just gone
-	lost          bool         // the connection can't be used any more
+	divider       divider
+	packet        packet    // reused for each transaction
+	hasDatabase   bool      // whether a default database is selected
+	unlogged      bool      // sql_log_bin may be 0
+	pendingEvents []byte    // reused: the Table_map and Rows events of one BINLOG statement
+	tables, rows  []byte    // reused: these events of a batch, apart
+	again         gtid.GTID // the last transaction that was to be tried again because super_read_only had just gone
+	lost          bool      // the connection can't be used any more
 	// wide is how many columns each table of the leader's has that the follower's
 	// is known to have a place for.
 	wide map[tableNamed]uint64

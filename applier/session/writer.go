@@ -210,6 +210,7 @@ func (w *writer) rows(e binlog.Event) error {
 	w.lastRow, w.hasRows = len(w.pendingEvents), true
 	w.pendingEvents = e.AppendWithoutChecksum(w.pendingEvents, w.format)
 	binlog.SetRowsFlags(w.pendingEvents[w.lastRow:], flagsToApply(flags))
+	w.pendingEvents, w.lastRow = w.divider.divide(w.pendingEvents, w.lastRow, w.pendingEvents[w.begins:w.mapsEnd], w.format)
 	if flags&binlog.RowsStatementEnd != 0 {
 		w.ends++
 		w.begins, w.mapsEnd, w.own = len(w.pendingEvents), len(w.pendingEvents), len(w.maps)

@@ -3,6 +3,7 @@ package rowimage_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"runtime"
 	"testing"
 
@@ -46,6 +47,7 @@ func read(t testing.TB, format binlog.Format, table, rows binlog.Event) (n int, 
 		raw++
 		requireRaw(t, m, r, row)
 	}
+	requireParts(t, s, rows)
 	defer func() {
 		if err == nil && rows.Type() != replication.PARTIAL_UPDATE_ROWS_EVENT {
 			require.Equal(t, n, raw, "every row is read, decoded or not")
@@ -63,6 +65,37 @@ func read(t testing.TB, format binlog.Format, table, rows binlog.Event) (n int, 
 		}
 	}
 	return n, nil
+}
+
+// requireParts makes sure that the parts of an event are events, and hold its rows.
+func requireParts(t testing.TB, s *rowimage.Scanner, rows binlog.Event) {
+	parts, err := s.Parts(rows)
+	if err != nil {
+		require.ErrorIs(t, err, binlog.ErrMalformed)
+		return
+	}
+	if parts == nil {
+		return
+	}
+	require.Greater(t, len(parts), 1)
+	var all []string
+	for _, part := range parts {
+		e, err := binlog.CheckEvent(part)
+		require.NoError(t, err)
+		lines := rawRows(t, s, e)
+		require.NotEmpty(t, lines)
+		all = append(all, lines...)
+	}
+	require.Equal(t, rawRows(t, s, rows), all)
+}
+
+// rawRows is a line for each row of an event.
+func rawRows(t testing.TB, s *rowimage.Scanner, e binlog.Event) (lines []string) {
+	for row, err := range s.RawRows(e) {
+		require.NoError(t, err)
+		lines = append(lines, fmt.Sprintf("%#v", row))
+	}
+	return lines
 }
 
 // requireRaw makes sure that a raw row has the values of the images.

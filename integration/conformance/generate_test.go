@@ -90,7 +90,7 @@ func (g *generated) run() {
 			g.t.Log(g.history(""))
 		}
 	}()
-	require.NoError(g.t, g.compareImages(g.t, marks, nil, butTwice))
+	require.NoError(g.t, g.compareImages(g.t, marks, nil))
 	g.leader.MustExec(g.t, "DROP DATABASE g")
 }
 
