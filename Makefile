@@ -80,9 +80,8 @@ demo: build ## show baton replicate a shop from a leader to two followers, on se
 # Never from the cache, which knows nothing of the programs that the tests build and run. The packages are tested with
 # everything else, not with a TEST of one's own.
 .PHONY: test
-test: cgo programs lint $(if $(filter ./...,$(TEST)),package-test) ## check format, vet, staticcheck and the packages, and run all tests with the race detector, on real MySQL servers
+test: cgo programs lint $(if $(filter ./...,$(TEST)),package-check) ## check format, vet, staticcheck and the packages, and run all tests with the race detector, on real MySQL servers
 	$(GO) test -race -count=1 -vet=off -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(TEST)
-	$(if $(filter ./...,$(TEST)),@$(MAKE) package-check)
 
 .PHONY: screenshots
 screenshots: ## take the manual's pictures from a page that is open: make screenshots PAGE=http://127.0.0.1:8046/
