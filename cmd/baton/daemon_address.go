@@ -151,10 +151,18 @@ func (p *program) mendNoDaemon(verb *cobra.Command, e *admin.NoDaemonError) stri
 	if f := verb.Flags().Lookup("config"); f != nil {
 		file = f.Value.String()
 	}
+	service, found := strings.CutSuffix(filepath.Base(file), ".yaml")
+	ofUnit := found && filepath.Dir(file) == p.configFolder
+	if errors.Is(e, admin.ErrSilent) && ofUnit {
+		return fmt.Sprintf("see what it does with: systemctl status baton@%[1]s, and: journalctl -u baton@%[1]s; systemctl restart baton@%[1]s loses nothing", service)
+	}
+	if errors.Is(e, admin.ErrSilent) {
+		return "see what it does in its log, and whether its disk answers; to end it, by kill -9 if need be, and start it again loses nothing"
+	}
 	if file == "" {
 		return "see that this is the socket of its configuration, and start it with: systemctl start baton@NAME, or: baton run --config FILE"
 	}
-	if service, found := strings.CutSuffix(filepath.Base(file), ".yaml"); found && filepath.Dir(file) == p.configFolder {
+	if ofUnit {
 		return fmt.Sprintf("start it with: systemctl start baton@%[1]s, and if it doesn't stay up, see: journalctl -u baton@%[1]s (without systemd: baton run --config %[2]s)", service, file)
 	}
 	return "start it with: baton run --config " + file

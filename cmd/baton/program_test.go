@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -99,12 +100,18 @@ func TestEveryVerbWithoutADaemonExitsWith3(t *testing.T) {
 		require.Contains(t, b.err.String(), "systemctl start baton@shop,")
 		require.Contains(t, b.err.String(), "journalctl -u baton@shop ")
 	}
+	status, _, err := b.root().Find([]string{"status"})
+	require.NoError(t, err)
+	frozen := &admin.NoDaemonError{Err: admin.ErrSilent}
+	require.Contains(t, b.mendNoDaemon(status, frozen), "in its log")
+	require.NoError(t, status.Flags().Set("config", file))
+	require.Contains(t, b.mendNoDaemon(status, frozen), "systemctl restart baton@shop")
 }
 
 // A user who isn't in the group baton is told so.
 func TestWhatMayNotBeReadSaysWhoMay(t *testing.T) {
 	b := newBench(t)
-	require.Contains(t, b.mendNoDaemon(nil, &admin.NoDaemonError{Err: os.ErrPermission}), "in the group of that socket")
+	require.Contains(t, b.mendNoDaemon(&cobra.Command{}, &admin.NoDaemonError{Err: os.ErrPermission}), "in the group of that socket")
 	file := b.configFile(t)
 	require.NoError(t, os.Chmod(file, 0))
 	runtime.LockOSThread() // for root may read everything: this thread is nobody to files

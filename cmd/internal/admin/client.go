@@ -21,16 +21,24 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
+	// An answer that is no stream comes within these, or the daemon hangs. Commands
+	// are bounded by the daemon, which is given longer than that.
+	questionTimeout = 15 * time.Second
+	commandTimeout  = DefaultCommandTimeout + 30*time.Second
 	// maxAnswer bounds, in bytes, an answer that is read whole, and a line.
 	maxAnswer = 64 << 20
 )
+
+// ErrSilent says that a daemon is there and doesn't answer: it hangs.
+var ErrSilent = errors.New("it takes connections and doesn't answer")
 
 // Client asks the daemon behind a socket. Where no daemon answers, or it ends
 // while it answers, the error is a *[NoDaemonError]; what the daemon itself
 // refuses is an *[Error].
 type Client struct {
-	socket string
-	http   *http.Client
+	socket   string
+	http     *http.Client
+	question time.Duration // bounds an answer to a question that is no stream
 }
 
 // NewClient makes a Client. It connects at each call.
@@ -40,7 +48,7 @@ func NewClient(socket string) *Client {
 		defer cancel()
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: &http.Client{
+	return &Client{socket: socket, question: questionTimeout, http: &http.Client{
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true},
 	}}
 }
@@ -141,6 +149,9 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 
 // lost tells a daemon that isn't there from a caller that has had enough.
 func (c *Client) lost(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), ErrSilent) {
+		return &NoDaemonError{Socket: c.socket, Err: ErrSilent}
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -156,6 +167,12 @@ func (c *Client) lost(ctx context.Context, err error) error {
 
 // call reads the whole answer, into result when that is not nil.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, result any) (json.RawMessage, error) {
+	patience := c.question
+	if method != http.MethodGet {
+		patience = commandTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrSilent)
+	defer cancel()
 	answer, err := c.do(ctx, method, path, query)
 	if err != nil {
 		return nil, err

@@ -391,6 +391,25 @@ func TestNoDaemon(t *testing.T) {
 	}
 }
 
+// A daemon that is frozen, as by a debugger or a disk, still has its socket, where the system takes connections for it.
+func TestAFrozenDaemonIsNoDaemon(t *testing.T) {
+	path := socketPath(t)
+	l, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	defer l.Close()
+	c := NewClient(path)
+	c.question = time.Millisecond
+	_, _, err = c.Status(t.Context())
+	_, ok := errors.AsType[*NoDaemonError](err)
+	require.True(t, ok, err)
+	require.ErrorIs(t, err, ErrSilent)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err = c.Status(ctx)
+	require.ErrorIs(t, err, context.Canceled, "whoever asks has had enough first")
+}
+
 func TestSomethingElseOnTheSocketIsNoDaemon(t *testing.T) {
 	path := socketPath(t)
 	l, err := net.Listen("unix", path)
