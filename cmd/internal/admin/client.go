@@ -147,6 +147,16 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values) 
 	return nil, &e
 }
 
+// awake returns an error if the daemon hangs, or isn't there: what is asked next
+// may rightly be answered late.
+func (c *Client) awake(ctx context.Context) error {
+	_, err := c.call(ctx, http.MethodGet, "/v1/status", nil, nil)
+	if _, absent := errors.AsType[*NoDaemonError](err); absent {
+		return err
+	}
+	return nil
+}
+
 // lost tells a daemon that isn't there from a caller that has had enough.
 func (c *Client) lost(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), ErrSilent) {
@@ -201,6 +211,10 @@ func (c *Client) misunderstood(err error) error {
 func streamed[T any](ctx context.Context, c *Client, path string, query url.Values) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
+		if err := c.awake(ctx); err != nil {
+			yield(none, err)
+			return
+		}
 		answer, err := c.do(ctx, http.MethodGet, path, query)
 		if err != nil {
 			yield(none, err)

@@ -67,6 +67,9 @@ func queryOf(o failover.Order) url.Values {
 
 // ordered gives an order and follows its progress to the end.
 func ordered[T any](ctx context.Context, c *Client, path string, query url.Values, say func(failover.StepReport)) (result T, err error) {
+	if err := c.awake(ctx); err != nil {
+		return result, err
+	}
 	answer, err := c.do(ctx, http.MethodPost, path, query)
 	if err != nil {
 		return result, c.stopped(err)
