@@ -303,7 +303,7 @@ func (w *batchWriter) rowsEvent(ctx context.Context, e binlog.Event) error {
 	}
 	ends := flags&binlog.RowsStatementEnd != 0
 	flags = flagsToApply(flags) &^ binlog.RowsStatementEnd
-	if len(w.rows) > 0 && (flags != w.flags || len(w.tables)+len(w.rows)+len(e) > min(rowsLimit, w.rowsThatFit())) {
+	if len(w.rows) > 0 && (flags != w.flags || len(w.tables)+len(w.rows)+mostOf(e) > min(rowsLimit, w.rowsThatFit())) {
 		if err := w.closeStatement(ctx); err != nil {
 			return err
 		}

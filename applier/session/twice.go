@@ -66,6 +66,15 @@ func (d *divider) parts(m, e binlog.Event, f binlog.Format) []binlog.Event {
 	return parts
 }
 
+// mostOf is how many bytes an event may take when it is divided: each part has the
+// header again, which is a few times as long as the shortest row.
+func mostOf(e binlog.Event) int {
+	if e.Type() == replication.UPDATE_ROWS_EVENTv2 {
+		return 6 * len(e)
+	}
+	return len(e)
+}
+
 // mapOf finds the last Table_map event of a table's id among events; nil if there
 // is none.
 func mapOf(events []byte, id uint64) (found binlog.Event) {

@@ -202,7 +202,7 @@ func (w *writer) rows(e binlog.Event) error {
 	if w.mapsEnd == w.begins {
 		return w.unsupported("rows without a Table_map")
 	}
-	if w.hasRows && len(w.pendingEvents)+len(e) > min(rowsLimit, w.rowsThatFit()) {
+	if w.hasRows && len(w.pendingEvents)+mostOf(e) > min(rowsLimit, w.rowsThatFit()) {
 		if err := w.sendRows(); err != nil {
 			return err
 		}
