@@ -21,7 +21,7 @@ const mostTables = 1000
 // Table_map events, its own among them. What can't be read is left to the server.
 func (d *divider) divide(buf []byte, last int, maps []byte, f binlog.Format) ([]byte, int) {
 	e := binlog.Event(buf[last:])
-	if e.Type() != replication.UPDATE_ROWS_EVENTv2 {
+	if !updates(e) {
 		return buf, last
 	}
 	m := mapOf(maps, binlog.TableID(e))
@@ -69,10 +69,14 @@ func (d *divider) parts(m, e binlog.Event, f binlog.Format) []binlog.Event {
 // mostOf is how many bytes an event may take when it is divided: each part has the
 // header again, which is a few times as long as the shortest row.
 func mostOf(e binlog.Event) int {
-	if e.Type() == replication.UPDATE_ROWS_EVENTv2 {
+	if updates(e) {
 		return 6 * len(e)
 	}
 	return len(e)
+}
+
+func updates(e binlog.Event) bool {
+	return e.Type() == replication.UPDATE_ROWS_EVENTv2 || e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT
 }
 
 // mapOf finds the last Table_map event of a table's id among events; nil if there

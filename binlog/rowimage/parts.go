@@ -42,11 +42,9 @@ func HoldsBlobs(tableMap binlog.Event) bool {
 // KEY UPDATE); nil where one part is enough. A server that finds a table's rows
 // without a primary key looks for all rows of an event at once, and then takes the
 // second change of a row for its last (MySQL 9.7.4). The parts have the event's
-// flags. Events with JSON diffs are not divided.
+// flags. Where JSON diffs were logged, rows that are alike but for JSON count as
+// the same.
 func (s *Scanner) Parts(e binlog.Event) ([]binlog.Event, error) {
-	if e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT {
-		return nil, nil
-	}
 	t, err := s.TableOf(e)
 	if err != nil {
 		return nil, err
@@ -62,19 +60,28 @@ func (s *Scanner) Parts(e binlog.Event) ([]binlog.Event, error) {
 		binary.LittleEndian.PutUint32(p[eventSize:], uint32(len(p)))
 		parts = append(parts, p)
 	}
-	seed := maphash.MakeSeed()
+	seed, partial := maphash.MakeSeed(), e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT
+	hash := func(values [][]byte) uint64 { return r.hash(seed, values, t.TableMapEvent, partial) }
 	became, before, after := map[uint64]struct{}{}, make([][]byte, r.Columns), make([][]byte, r.Columns)
 	from := 0
 	for at := 0; at < len(r.images); {
 		begins := at
 		for i, values := range [][][]byte{before, after} {
-			n, ok := imageEnd(r.images[at:], t.TableMapEvent, r.bitmaps()[i], nil, func(column int, v []byte) { values[column] = v })
+			var diffs []byte
+			n, ok := 0, true
+			if partial && i == 1 {
+				diffs, n, ok = diffBitmap(r.images[at:], t.TableMapEvent)
+				at += n
+			}
+			if ok {
+				n, ok = imageEnd(r.images[at:], t.TableMapEvent, r.bitmaps()[i], diffs, func(column int, v []byte) { values[column] = v })
+				at += n
+			}
 			if !ok {
 				return nil, malformed(e, t.TableMapEvent, "a row is cut off")
 			}
-			at += n
 		}
-		if _, twice := became[r.hash(seed, before)]; twice {
+		if _, twice := became[hash(before)]; twice {
 			part(r.images[from:begins])
 			from = begins
 			clear(became)
@@ -84,7 +91,7 @@ func (s *Scanner) Parts(e binlog.Event) ([]binlog.Event, error) {
 				after[i] = before[i] // it is left as it was
 			}
 		}
-		became[r.hash(seed, after)] = struct{}{}
+		became[hash(after)] = struct{}{}
 	}
 	if from == 0 {
 		return nil, nil
@@ -96,12 +103,13 @@ func (s *Scanner) Parts(e binlog.Event) ([]binlog.Event, error) {
 // eventSize is where an event's header has its size.
 const eventSize = 9
 
-// hash is that of the values of the columns in the images before.
-func (r *Event) hash(seed maphash.Seed, values [][]byte) uint64 {
+// hash is that of the values of the columns in the images before, without JSON or
+// with it.
+func (r *Event) hash(seed maphash.Seed, values [][]byte, m *replication.TableMapEvent, withoutJSON bool) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i, v := range values {
-		if bit(r.Present, i) {
+		if bit(r.Present, i) && !(withoutJSON && m.ColumnType[i] == mysql.MYSQL_TYPE_JSON) {
 			if v == nil {
 				_ = h.WriteByte(0) // NULL
 				continue
