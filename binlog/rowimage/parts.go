@@ -63,24 +63,15 @@ func (s *Scanner) Parts(e binlog.Event) ([]binlog.Event, error) {
 	seed, partial := maphash.MakeSeed(), e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT
 	hash := func(values [][]byte) uint64 { return r.hash(seed, values, t.TableMapEvent, partial) }
 	became, before, after := map[uint64]struct{}{}, make([][]byte, r.Columns), make([][]byte, r.Columns)
+	images := [2][][]byte{before, after}
 	from := 0
 	for at := 0; at < len(r.images); {
 		begins := at
-		for i, values := range [][][]byte{before, after} {
-			var diffs []byte
-			n, ok := 0, true
-			if partial && i == 1 {
-				diffs, n, ok = diffBitmap(r.images[at:], t.TableMapEvent)
-				at += n
-			}
-			if ok {
-				n, ok = imageEnd(r.images[at:], t.TableMapEvent, r.bitmaps()[i], diffs, func(column int, v []byte) { values[column] = v })
-				at += n
-			}
-			if !ok {
-				return nil, malformed(e, t.TableMapEvent, "a row is cut off")
-			}
+		n, ok := r.rowEnd(r.images[at:], t.TableMapEvent, partial, func(image, column int, v []byte) { images[image][column] = v })
+		if !ok {
+			return nil, malformed(e, t.TableMapEvent, "a row is cut off")
 		}
+		at += n
 		if _, twice := became[hash(before)]; twice {
 			part(r.images[from:begins])
 			from = begins

@@ -41,17 +41,16 @@ func (s *Scanner) RawRows(e binlog.Event) iter.Seq2[RawRow, error] {
 		}
 		images := [2][]RawValue{make([]RawValue, r.Columns), make([]RawValue, r.Columns)}
 		for rest := r.images; len(rest) > 0; {
-			for i, present := range r.bitmaps() {
-				clear(images[i])
-				n, ok := imageEnd(rest, t.TableMapEvent, present, nil, func(column int, v []byte) {
-					images[i][column] = RawValue{true, withoutLength(t.ColumnType[column], t.ColumnMeta[column], v)}
-				})
-				if !ok {
-					yield(RawRow{}, malformed(e, t.TableMapEvent, "a row is cut off"))
-					return
-				}
-				rest = rest[n:]
+			clear(images[0])
+			clear(images[1])
+			n, ok := r.rowEnd(rest, t.TableMapEvent, false, func(image, column int, v []byte) {
+				images[image][column] = RawValue{true, withoutLength(t.ColumnType[column], t.ColumnMeta[column], v)}
+			})
+			if !ok {
+				yield(RawRow{}, malformed(e, t.TableMapEvent, "a row is cut off"))
+				return
 			}
+			rest = rest[n:]
 			row := RawRow{Before: images[0], After: images[1]}
 			switch r.Kind {
 			case Inserted:

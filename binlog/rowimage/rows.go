@@ -149,8 +149,9 @@ func parseHeader(e binlog.Event, m *replication.TableMapEvent) (Event, error) {
 }
 
 // rowEnd is the length of the row, with all its images, that b begins with;
-// partial says that its second image may hold JSON diffs.
-func (r *Event) rowEnd(b []byte, m *replication.TableMapEvent, partial bool) (int, bool) {
+// partial says that its second image may hold JSON diffs. It calls value, if that
+// is given, with the bytes of each column of each image, nil for NULL.
+func (r *Event) rowEnd(b []byte, m *replication.TableMapEvent, partial bool, value func(image, column int, bytes []byte)) (int, bool) {
 	at := 0
 	for i, present := range r.bitmaps() {
 		var diffs []byte
@@ -161,7 +162,11 @@ func (r *Event) rowEnd(b []byte, m *replication.TableMapEvent, partial bool) (in
 			}
 			at += n
 		}
-		n, ok := imageEnd(b[at:], m, present, diffs, nil)
+		var each func(int, []byte)
+		if value != nil {
+			each = func(column int, v []byte) { value(i, column, v) }
+		}
+		n, ok := imageEnd(b[at:], m, present, diffs, each)
 		if !ok {
 			return 0, false
 		}

@@ -137,7 +137,7 @@ func (s *Scanner) Changes(e binlog.Event) iter.Seq2[Change, error] {
 		}
 		partial := e.Type() == replication.PARTIAL_UPDATE_ROWS_EVENT
 		for rest := r.images; len(rest) > 0; {
-			n, ok := r.rowEnd(rest, t.TableMapEvent, partial)
+			n, ok := r.rowEnd(rest, t.TableMapEvent, partial, nil)
 			if !ok {
 				yield(Change{}, malformed(e, t.TableMapEvent, "a row is cut off"))
 				return
