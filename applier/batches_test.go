@@ -12,8 +12,6 @@ import (
 	"github.com/batondb/baton/applier/session"
 	"github.com/batondb/baton/integration/mysqltest"
 	"github.com/batondb/baton/internal/history"
-	"github.com/go-mysql-org/go-mysql/client"
-	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/stretchr/testify/require"
 )
 
@@ -273,13 +271,7 @@ func TestARoundBeginsWithWhatABatchCommitted(t *testing.T) {
 	leader.MustExec(t, "INSERT INTO d.n VALUES (1, 1), (1, 1)", "INSERT INTO d.n VALUES (1, 1)")
 	relay.follow(t, leader)
 
-	conn, err := client.Connect(follower.Addr(), mysqltest.User, mysqltest.Password, "", func(c *client.Conn) error {
-		return c.SetCapability(mysql.CLIENT_MULTI_STATEMENTS)
-	})
-	require.NoError(t, err)
-	cut, err := session.Open(t.Context(), conn)
-	require.NoError(t, err)
-	defer cut.Close()
+	cut := openSession(t, follower)
 	require.NoError(t, cut.PrepareBatches(t.Context()))
 	lacking := relay.txs[len(relay.txs)-2:]
 	require.NoError(t, cut.ApplyBatch(t.Context(), session.Batch{Transactions: lacking, GTIDs: relay.Durable().Subtract(before), Before: before}))

@@ -206,11 +206,6 @@ func (r *round) giveBack(f *flight) {
 
 // countBatch notes a batch.
 func (r *round) countBatch(f *flight) {
-	if f.early > 0 && !f.gaveWay.Load() {
-		r.batches.overlap.Kept()
-	} else if f.early > 0 {
-		r.batches.overlap.GaveWay()
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := &r.progress.batches
@@ -219,8 +214,10 @@ func (r *round) countBatch(f *flight) {
 	c.Took += f.landed.took
 	switch {
 	case f.gaveWay.Load():
+		r.batches.overlap.GaveWay()
 		c.GaveWay++
 	case f.early > 0:
+		r.batches.overlap.Kept()
 		c.Early += int64(f.early)
 	}
 }
